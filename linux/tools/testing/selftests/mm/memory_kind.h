@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kinds of memory that a process can have, for tests that must hold on all
+ * of them.
+ *
+ * memory_make() maps one and brings it into one of three states before anybody
+ * tracks it: nothing there, every unit read, every unit written.  Where the
+ * machine cannot make it, it says why and has changed nothing; what it did
+ * change of the machine (hugetlb pages, sysfs), memory_free() changes back.
+ */
+#ifndef _SELFTESTS_MM_MEMORY_KIND_H
+#define _SELFTESTS_MM_MEMORY_KIND_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pagemap_util.h"
+
+enum memory_state {
+	MEMORY_HOLE,
+	MEMORY_READ,
+	MEMORY_WRITTEN,
+};
+
+enum memory_backing {
+	BACKING_NONE,
+	BACKING_MEMFD,
+	BACKING_FILE,
+	BACKING_SYSV,
+};
+
+struct memory_kind {
+	const char *name;
+	enum memory_backing backing;
+	size_t hugetlb;		/* size of the hugetlb pages, or 0 */
+	size_t nr;		/* units */
+	int map_flags;
+	bool thp;		/* each entry maps a huge page, tracked by base page */
+};
+
+/* Old values of the machine's settings, to be put back. */
+struct memory_setting {
+	char path[96];
+	char old[32];
+};
+
+struct memory {
+	struct range range;
+	const struct memory_kind *kind;
+	char *map;		/* what to unmap, alignment included */
+	size_t map_len;
+	int fd;			/* of the backing, or -1 */
+	struct memory_setting settings[2];
+	unsigned int nr_settings;
+};
+
+extern const struct memory_kind memory_anon;
+extern const struct memory_kind memory_anon_shared;
+extern const struct memory_kind memory_anon_thp;
+extern const struct memory_kind memory_stack;
+extern const struct memory_kind memory_memfd_shared;
+extern const struct memory_kind memory_memfd_private;
+extern const struct memory_kind memory_memfd_shared_thp;
+extern const struct memory_kind memory_memfd_private_thp;
+extern const struct memory_kind memory_sysv;
+extern const struct memory_kind memory_file_shared;
+extern const struct memory_kind memory_file_private;
+extern const struct memory_kind memory_hugetlb_shared;
+extern const struct memory_kind memory_hugetlb_private;
+extern const struct memory_kind memory_hugetlb_memfd_private;
+extern const struct memory_kind memory_hugetlb_1g_shared;
+extern const struct memory_kind memory_hugetlb_1g_private;
+
+/* Shared memory keeps its content when the page table forgets it. */
+bool memory_is_shared(const struct memory_kind *kind);
+
+/* Returns NULL, or why this machine has no such memory. */
+const char *memory_make(struct memory *mem, const struct memory_kind *kind,
+			enum memory_state state);
+void memory_free(struct memory *mem);
+
+/* Changes a setting of the machine until memory_free(); 0 or -errno. */
+int memory_set(struct memory *mem, const char *path, const char *value);
+
+/* True when every unit still has what memory_make() put at its start. */
+bool memory_intact(const struct memory *mem, enum memory_state state);
+
+/*
+ * A directory on a file system with page_mkwrite (ext4 in the directory named
+ * by TEST_EXT4, or what /var/tmp is on), or NULL.
+ */
+const char *memory_file_dir(void);
+/* A new unlinked file there; returns a descriptor or -errno. */
+int memory_file(int flags);
+
+#endif
