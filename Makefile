@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+# Every target is a few scripts; each of them does only what is not done yet.
+
+.DEFAULT_GOAL := help
+
+KSRC ?=
+CONFIG ?=
+JOBS ?= $(shell nproc)
+DEBUG ?=
+NATIVE ?=
+FORCE ?=
+export KSRC CONFIG JOBS FORCE
+MAKEFLAGS += --no-print-directory
+
+image := build/bzImage$(if $(DEBUG),-debug)
+
+##@ See it
+
+demo: ## a SQLite, checkpointed by its writes, on our kernel (NATIVE=1: on this machine's)
+	scripts/demo $(if $(NATIVE),native)
+
+test: ## everything: check, fuzz, and all tests on the kernels
+	scripts/test
+
+test-quick: ## what needs no kernel: check, fuzz
+	scripts/test quick
+
+##@ The series
+
+tree: ## make the git tree build/linux: the pristine source, then the series
+	scripts/deps tree
+	scripts/assemble
+
+refresh: ## bring commits made in build/linux back to patches/ and linux/
+	scripts/refresh
+
+series: tree ## write the series, ready to mail, to build/series
+	scripts/series
+
+check: ## the rule of the house, checkpatch, sparse, W=1, kernel-doc, shellcheck, SPDX
+	scripts/deps tree kernel check
+	scripts/check
+
+##@ The kernel
+
+kernel: tree ## build build/bzImage (DEBUG=1: build/bzImage-debug)
+	scripts/deps kernel ccache
+	scripts/kernel $(if $(DEBUG),debug)
+
+shell: kernel ## a shell in the guest (DEBUG=1: on the debug kernel)
+	scripts/deps vm
+	vm/run $(if $(DEBUG),-d) -t 86400 -c $(image) sh
+
+selftests: tree ## build the kselftests, for 64 and for 32 bits
+	scripts/deps kernel tests
+	scripts/selftests
+
+test-kernel: kernel selftests ## the kselftests in the guest (DEBUG=1)
+	scripts/deps vm
+	scripts/guest-tests $(if $(DEBUG),debug)
+
+test-native: selftests ## the kselftests on this machine's own kernel, as root
+	scripts/native-tests
+
+kunit: kernel ## the KUnit suites in the guest (DEBUG=1)
+	scripts/deps vm
+	scripts/kunit $(if $(DEBUG),debug)
+
+fuzz: tree ## the pure parts of the scan in user space, under sanitizers
+	scripts/deps fuzz
+	scripts/fuzz
+
+##@ Tidy
+
+clean: ## remove what was built, keep the source and downloads
+	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/series build/check
+
+distclean: ## remove all of build/, with work in build/linux that was not refreshed
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nSettings: KSRC=DIR-OR-TARBALL another 6.1.y source, CONFIG=FILE another kernel\n'
+	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux)\n'
+
+.PHONY: demo test test-quick tree refresh series check kernel shell selftests \
+	test-kernel test-native kunit fuzz clean distclean help

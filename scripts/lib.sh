@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What the scripts share. Sourced, not run.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$TOP/build
+LOGS=$BUILD/log
+TREE=$BUILD/linux
+JOBS=${JOBS:-$(nproc)}
+# Overridden to try the scripts on something else than the series itself.
+PATCHES=$(realpath -m "${PATCHES:-$TOP/patches}")
+OVERLAY=$(realpath -m "${OVERLAY:-$TOP/linux}")
+export JOBS
+
+# A make that is run from here must not hear what the one above was told.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
+# mkfs, mkswap and the like are not in a user's PATH on Debian.
+PATH=$PATH:/usr/sbin:/sbin
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+warn()
+{
+	printf 'warning: %s\n' "$*" >&2
+}
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+duration()
+{
+	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
+}
+
+# watch_log LOG WHAT START COUNT TOTAL: say once a second on a terminal, twice
+# a minute elsewhere, how far the command writing LOG is. COUNT is a regular
+# expression for the lines that count, TOTAL about how many there will be.
+watch_log()
+{
+	local log=$1 what=$2 start=$3 count=$4 total=$5 pause=30 n text
+
+	[ ! -t 1 ] || pause=1
+	while sleep "$pause"; do
+		text="$what: $(duration $((SECONDS - start)))"
+		if [ -n "$count" ]; then
+			n=$(grep -c "$count" "$log" || true)
+			text+=", $n${total:+ of about $total} files"
+		fi
+		if [ -t 1 ]; then
+			printf '\r\033[K%s' "$text"
+		else
+			say "$text"
+		fi
+	done
+}
+
+# step [-c COUNT] [-n TOTAL] LOG WHAT COMMAND...: run a long command with its
+# output in build/log/LOG.log; say what it is, how far it is, how long it took.
+# On failure show the end of the log and where the rest is.
+step()
+{
+	local count='' total='' opt OPTIND=1 log what start=$SECONDS watcher rc=0
+
+	while getopts c:n: opt; do
+		case $opt in
+		c) count=$OPTARG ;;
+		n) total=$OPTARG ;;
+		*) die "step: bad option" ;;
+		esac
+	done
+	shift $((OPTIND - 1))
+	log=$LOGS/$1.log
+	what=$2
+	shift 2
+
+	mkdir -p "$LOGS"
+	: >"$log"
+	[ -t 1 ] || say "$what ..."
+	watch_log "$log" "$what" "$start" "$count" "$total" &
+	watcher=$!
+	"$@" >"$log" 2>&1 || rc=$?
+	kill "$watcher" 2>/dev/null || true
+	wait "$watcher" 2>/dev/null || true
+	[ ! -t 1 ] || printf '\r\033[K'
+
+	if [ "$rc" -ne 0 ]; then
+		say "$what: failed after $(duration $((SECONDS - start)))"
+		say "--- the end of ${log#"$TOP"/}:"
+		tail -n 30 "$log"
+		say "--- all of it: less ${log#"$TOP"/}"
+		return "$rc"
+	fi
+	say "$what: done in $(duration $((SECONDS - start)))${count:+, $(grep -c "$count" "$log" || true) files}"
+}
+
+# git as it comes, whatever the user has in ~/.gitconfig: what is made here
+# must come out the same everywhere.
+plain_git()
+{
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C git \
+		-c core.quotePath=false -c core.autocrlf=false -c gc.auto=0 "$@"
+}
+
+tree_git()
+{
+	plain_git -C "$TREE" "$@"
+}
