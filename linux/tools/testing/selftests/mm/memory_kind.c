@@ -320,6 +320,7 @@ static const char *open_backing(struct memory *mem, size_t len)
 	}
 	/* Mapping a page for reading must not find it dirty already. */
 	fsync(mem->fd);
+	mem->file_filled = true;
 	return NULL;
 }
 
@@ -389,10 +390,28 @@ static void write_all(const struct range *range)
 		*(volatile unsigned int *)word_at(range, i) = word_of(i);
 }
 
+/* A file gets huge pages only from faults of a mapping that may write to it. */
+static const char *fill_huge_file(struct memory *mem, size_t len)
+{
+	struct range range = mem->range;
+
+	range.addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  mem->fd, 0);
+	if (range.addr == MAP_FAILED)
+		return "cannot map the file a second time";
+	if (mem->kind->thp)
+		madvise(range.addr, len, MADV_HUGEPAGE);
+	write_all(&range);
+	munmap(range.addr, len);
+	mem->file_filled = true;
+	return NULL;
+}
+
 static const char *populate(struct memory *mem, enum memory_state state)
 {
 	const struct memory_kind *kind = mem->kind;
 	size_t len = mem->range.nr * mem->range.unit;
+	const char *reason;
 
 	if (kind->thp) {
 		if (madvise(mem->range.addr, len, MADV_HUGEPAGE))
@@ -402,19 +421,11 @@ static const char *populate(struct memory *mem, enum memory_state state)
 		madvise(mem->range.addr, len, MADV_NOHUGEPAGE);
 	}
 
-	if (kind->thp && kind->backing == BACKING_MEMFD &&
+	if (kind->backing == BACKING_MEMFD && (kind->thp || kind->hugetlb) &&
 	    state != MEMORY_HOLE) {
-		/* Only a fault that may write gives the file huge pages. */
-		char *huge = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
-				  mem->fd, 0);
-		struct range range = mem->range;
-
-		if (huge == MAP_FAILED)
-			return "cannot map the file a second time";
-		madvise(huge, len, MADV_HUGEPAGE);
-		range.addr = huge;
-		write_all(&range);
-		munmap(huge, len);
+		reason = fill_huge_file(mem, len);
+		if (reason)
+			return reason;
 	}
 	if (state == MEMORY_WRITTEN)
 		write_all(&mem->range);
@@ -487,13 +498,9 @@ bool memory_intact(const struct memory *mem, enum memory_state state)
 	size_t i;
 
 	for (i = 0; i < mem->range.nr; i++) {
-		/* Zeroes, unless somebody wrote: memory_make() or the file. */
-		expected = word_of(i);
-		if (state != MEMORY_WRITTEN &&
-		    mem->kind->backing != BACKING_FILE &&
-		    !(mem->kind->thp && mem->kind->backing == BACKING_MEMFD &&
-		      state == MEMORY_READ))
-			expected = 0;
+		expected = 0;
+		if (state == MEMORY_WRITTEN || mem->file_filled)
+			expected = word_of(i);
 		if (*(volatile unsigned int *)word_at(&mem->range, i) !=
 		    expected)
 			return false;

@@ -51,6 +51,7 @@ struct memory {
 	char *map;		/* what to unmap, alignment included */
 	size_t map_len;
 	int fd;			/* of the backing, or -1 */
+	bool file_filled;	/* the file has content, not just a size */
 	struct memory_setting settings[2];
 	unsigned int nr_settings;
 };
