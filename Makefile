@@ -84,5 +84,6 @@ help: ## this list
 	@printf '\nSettings: KSRC=DIR-OR-TARBALL another 6.1.y source, CONFIG=FILE another kernel\n'
 	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux)\n'
 
+.SILENT:
 .PHONY: demo test test-quick tree refresh series check kernel shell selftests \
 	test-kernel test-native kunit fuzz clean distclean help

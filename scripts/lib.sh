@@ -115,3 +115,17 @@ tree_git()
 {
 	plain_git -C "$TREE" "$@"
 }
+
+# What is in build/linux and in no commit. Debian's .gitignore ignores
+# everything, so it is not asked about new files.
+tree_changes()
+{
+	tree_git status --porcelain -uno
+	tree_strays | sed 's/^/?? /'
+}
+
+tree_strays()
+{
+	tree_git ls-files --others --directory --no-empty-directory \
+		-x '*~' -x '.*.sw?' -x '*.rej' -x '*.orig'
+}
