@@ -192,8 +192,10 @@ static void run_script(struct live *l, sqlite3 *db)
 	print_heading(l);
 	while (script_transaction(&script, db))
 		checkpoint(l, script.title);
+	script_free(&script);
+
 	if (!l->saved.nr)
-		errx(EXIT_TROUBLE, "%s: no transactions", script.name);
+		errx(EXIT_TROUBLE, "the script has no transactions");
 	if (l->o->sabotage && l->o->sabotage_at >= l->saved.nr)
 		errx(EXIT_TROUBLE, "sabotage: there were only %zu checkpoints", l->saved.nr);
 }

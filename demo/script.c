@@ -39,8 +39,14 @@ static char *read_file(const char *path)
 void script_load(struct script *s, const char *path)
 {
 	s->name = path ? path : "workload.sql";
-	s->text = path ? read_file(path) : workload_sql;
+	s->loaded = path ? read_file(path) : NULL;
+	s->text = path ? s->loaded : workload_sql;
 	s->next = s->text;
+}
+
+void script_free(struct script *s)
+{
+	free(s->loaded);
 }
 
 /* Go to the next statement; the last comment line on the way is the title. */

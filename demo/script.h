@@ -15,11 +15,13 @@
 struct script {
 	const char *name;
 	const char *text;
+	char *loaded;		/* the text, unless it is built in */
 	const char *next;
 	char title[TITLE_SIZE];
 };
 
 void script_load(struct script *s, const char *path);
+void script_free(struct script *s);
 bool script_transaction(struct script *s, sqlite3 *db);
 
 #endif
