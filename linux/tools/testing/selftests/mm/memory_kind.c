@@ -207,8 +207,8 @@ static const char *reserve_hugetlb(struct memory *mem)
 	const struct memory_kind *kind = mem->kind;
 	char path[96], text[32];
 	unsigned long nr, free;
-	/* Copy on write, after fork() or of a file, takes a second set. */
-	unsigned long need = kind->hugetlb == SIZE_1G ? 1 : 2 * kind->nr;
+	/* Copies on write, of a file and again after fork(), take their own. */
+	unsigned long need = kind->hugetlb == SIZE_1G ? 1 : 3 * kind->nr;
 
 	snprintf(path, sizeof(path),
 		 "/sys/kernel/mm/hugepages/hugepages-%zukB/free_hugepages",

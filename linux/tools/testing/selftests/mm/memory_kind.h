@@ -52,7 +52,7 @@ struct memory {
 	size_t map_len;
 	int fd;			/* of the backing, or -1 */
 	bool file_filled;	/* the file has content, not just a size */
-	struct memory_setting settings[2];
+	struct memory_setting settings[3];
 	unsigned int nr_settings;
 };
 

@@ -131,10 +131,10 @@ SORT(hugetlb_1g_is_huge,
 
 FIXTURE_SETUP(sort)
 {
-	SKIP_IF(missing_scan());
+	SKIP_SETUP_IF(missing_scan());
 	self->range = &self->mem.range;
 	self->uffd = -1;
-	SKIP_IF(memory_make(&self->mem, variant->kind, variant->state));
+	SKIP_SETUP_IF(memory_make(&self->mem, variant->kind, variant->state));
 }
 
 FIXTURE_TEARDOWN(sort)

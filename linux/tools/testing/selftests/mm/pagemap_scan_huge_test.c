@@ -50,9 +50,9 @@ FIXTURE_VARIANT_ADD(thp, memfd_private)
 /* Nothing armed yet: every page is written. */
 FIXTURE_SETUP(thp)
 {
-	SKIP_IF(missing_wp_async());
+	SKIP_SETUP_IF(missing_wp_async());
 	self->range = &self->mem.range;
-	SKIP_IF(memory_make(&self->mem, variant->kind, variant->state));
+	SKIP_SETUP_IF(memory_make(&self->mem, variant->kind, variant->state));
 	self->per_huge = pmd_size() / base_page();
 	self->uffd = uffd_track(self->range, 0, 0);
 	ASSERT_LE(0, self->uffd);
@@ -209,15 +209,15 @@ FIXTURE_SETUP(hugetlb)
 {
 	struct range first;
 
-	SKIP_IF(missing_wp_async());
+	SKIP_SETUP_IF(missing_wp_async());
 	self->range = &self->mem.range;
-	SKIP_IF(memory_make(&self->mem, variant->kind, variant->state));
+	SKIP_SETUP_IF(memory_make(&self->mem, variant->kind, variant->state));
 	self->per_huge = self->range->unit / base_page();
 	self->uffd = uffd_track(self->range, 0, 0);
 	ASSERT_LE(0, self->uffd);
 	if (mainline_kernel() && variant->state == MEMORY_HOLE) {
 		memory_free(&self->mem);
-		SKIP_IF("mainline: a hole in hugetlb is not WRITTEN");
+		SKIP_SETUP_IF("mainline: a hole in hugetlb is not WRITTEN");
 	}
 	first = *self->range;
 	first.nr = 1;

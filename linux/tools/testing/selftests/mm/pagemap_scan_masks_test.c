@@ -75,7 +75,7 @@ FIXTURE_SETUP(masks)
 	size_t page = base_page();
 	int fd;
 
-	SKIP_IF(missing_wp_async());
+	SKIP_SETUP_IF(missing_wp_async());
 	range->unit = page;
 	range->nr = NR_PAGES;
 	range->pagemap = pagemap_open(0);

@@ -70,9 +70,9 @@ FIXTURE_SETUP(process)
 	int socks[2];
 	char answer;
 
-	SKIP_IF(missing_wp_async());
+	SKIP_SETUP_IF(missing_wp_async());
 	self->range = &self->mem.range;
-	SKIP_IF(memory_make(&self->mem, &memory_anon, MEMORY_WRITTEN));
+	SKIP_SETUP_IF(memory_make(&self->mem, &memory_anon, MEMORY_WRITTEN));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
 	self->child = fork();
 	ASSERT_LE(0, self->child);

@@ -54,7 +54,7 @@ FIXTURE_SETUP(pattern)
 	size_t len = NR_PAGES * base_page();
 
 	self->tracked = variant->tracked;
-	SKIP_IF(self->tracked ? missing_wp_async() : missing_scan());
+	SKIP_SETUP_IF(self->tracked ? missing_wp_async() : missing_scan());
 	self->range.unit = base_page();
 	self->range.nr = NR_PAGES;
 	self->range.addr = mmap(NULL, len, PROT_READ | PROT_WRITE,

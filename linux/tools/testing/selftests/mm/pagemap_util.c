@@ -385,31 +385,50 @@ const char *pages_all(const struct range *range)
 	return say("0-%zu", range->nr - 1);
 }
 
+/* Takes the next stretch off a set; NULL when it is none. */
+static const char *next_stretch(const char *set, size_t *first, size_t *last)
+{
+	char *end;
+
+	*first = strtoul(set, &end, 10);
+	if (end == set)
+		return NULL;
+	*last = *end == '-' ? strtoul(end + 1, &end, 10) : *first;
+	return *end == ',' ? end + 1 : end;
+}
+
 const char *pages_not(const struct range *range, const char *set)
 {
-	const char *result = "out of memory";
-	size_t first, last, i;
+	const char *result = "not a set";
+	size_t first, last;
 	bool *rest;
-	char *end;
 
 	rest = malloc(range->nr * sizeof(*rest));
 	if (!rest)
-		return result;
+		return "out of memory";
 	memset(rest, true, range->nr * sizeof(*rest));
-	while (*set) {
-		first = strtoul(set, &end, 10);
-		last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
-		if (end == set || last >= range->nr) {
-			free(rest);
-			return "not a set";
-		}
-		for (i = first; i <= last; i++)
-			rest[i] = false;
-		set = *end == ',' ? end + 1 : end;
+	while (set && *set) {
+		set = next_stretch(set, &first, &last);
+		if (!set || last < first || last >= range->nr)
+			goto out;
+		memset(rest + first, false, (last + 1 - first) * sizeof(*rest));
 	}
 	result = set_to_string(rest, range->nr);
+out:
 	free(rest);
 	return result;
+}
+
+bool pages_have(const char *set, size_t index)
+{
+	size_t first, last;
+
+	while (set && *set) {
+		set = next_stretch(set, &first, &last);
+		if (set && index >= first && index <= last)
+			return true;
+	}
+	return false;
 }
 
 void store(const struct range *range, size_t index)

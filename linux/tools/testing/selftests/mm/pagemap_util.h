@@ -139,6 +139,7 @@ const char *pages_armed(const struct range *range);
 const char *pages_one(size_t index);
 const char *pages_all(const struct range *range);
 const char *pages_not(const struct range *range, const char *set);
+bool pages_have(const char *set, size_t index);
 
 /* A store, away from the first word of the unit; and a load. */
 void store(const struct range *range, size_t index);

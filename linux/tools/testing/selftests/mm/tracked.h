@@ -13,11 +13,20 @@
 /* What the harness takes for a skip; it has no name for it. */
 #define HARNESS_SKIP	255
 
-/*
- * Skips the test unless the reason is NULL.  It leaves at once: this harness
- * would run the test after a FIXTURE_SETUP that skipped.
- */
+/* Skips the test, and tears down what was set up, unless the reason is NULL. */
 #define SKIP_IF(reason)							\
+do {									\
+	const char *_reason = (reason);					\
+									\
+	if (_reason)							\
+		SKIP(return, "%s: %s", _metadata->name, _reason);	\
+} while (0)
+
+/*
+ * The same in a FIXTURE_SETUP.  It leaves at once, with nothing torn down: this
+ * harness would go on to run a test whose setup was skipped.
+ */
+#define SKIP_SETUP_IF(reason)						\
 do {									\
 	const char *_reason = (reason);					\
 									\
@@ -76,8 +85,8 @@ track(struct __test_metadata *_metadata, struct memory *mem,
 {
 	int uffd;
 
-	SKIP_IF(missing_wp_async());
-	SKIP_IF(memory_make(mem, kind, state));
+	SKIP_SETUP_IF(missing_wp_async());
+	SKIP_SETUP_IF(memory_make(mem, kind, state));
 	uffd = uffd_track(&mem->range, flags, features);
 	ASSERT_LE(0, uffd);
 	ASSERT_STREQ(pages_all(&mem->range), pages_take(&mem->range));

@@ -67,9 +67,9 @@ static bool is_shmem_thp(const struct memory_kind *kind)
 FIXTURE_SETUP(event)
 {
 	if (mainline_kernel()) {
-		SKIP_IF(variant->kind->hugetlb && variant->state == MEMORY_HOLE ?
+		SKIP_SETUP_IF(variant->kind->hugetlb && variant->state == MEMORY_HOLE ?
 			"mainline: a hole in hugetlb is not WRITTEN" : NULL);
-		SKIP_IF(is_shmem_thp(variant->kind) ?
+		SKIP_SETUP_IF(is_shmem_thp(variant->kind) ?
 			"mainline: all of a huge page of shmem" : NULL);
 	}
 	self->range = &self->mem.range;

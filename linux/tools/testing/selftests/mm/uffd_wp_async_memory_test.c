@@ -75,7 +75,7 @@ static bool mainline_lacks(const struct memory_kind *kind,
 
 FIXTURE_SETUP(memory)
 {
-	SKIP_IF(mainline_lacks(variant->kind, variant->state) ?
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state) ?
 		"mainline: a hole in hugetlb is not WRITTEN" : NULL);
 	self->range = &self->mem.range;
 	self->uffd = track(_metadata, &self->mem, variant->kind,

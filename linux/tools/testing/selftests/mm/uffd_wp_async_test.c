@@ -23,9 +23,9 @@ FIXTURE(api)
 
 FIXTURE_SETUP(api)
 {
-	SKIP_IF(missing_wp_async());
+	SKIP_SETUP_IF(missing_wp_async());
 	self->range = &self->mem.range;
-	SKIP_IF(memory_make(&self->mem, &memory_anon, MEMORY_WRITTEN));
+	SKIP_SETUP_IF(memory_make(&self->mem, &memory_anon, MEMORY_WRITTEN));
 	self->uffd = -1;
 }
 

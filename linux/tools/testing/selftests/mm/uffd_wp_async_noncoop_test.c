@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tracking across fork(), mremap() and munmap(), with the events of userfaultfd
+ * and without them.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+
+#include "tracked.h"
+
+/*
+ * Reads the events of a uffd, as whoever asked for them must: the call that
+ * causes one waits until it was read.
+ */
+struct monitor {
+	pthread_t thread;
+	int uffd;
+	int stop[2];
+	struct uffd_msg msgs[16];
+	unsigned int nr;
+};
+
+static void *monitor_main(void *data)
+{
+	struct monitor *monitor = data;
+	struct pollfd fds[2] = {
+		{ .fd = monitor->uffd, .events = POLLIN },
+		{ .fd = monitor->stop[0], .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
+		if (monitor->nr == ARRAY_SIZE(monitor->msgs))
+			break;
+		if (read(monitor->uffd, &monitor->msgs[monitor->nr],
+			 sizeof(monitor->msgs[0])) == sizeof(monitor->msgs[0]))
+			monitor->nr++;
+	}
+	return NULL;
+}
+
+static int monitor_start(struct monitor *monitor, int uffd)
+{
+	memset(monitor, 0, sizeof(*monitor));
+	monitor->uffd = uffd;
+	/* Neither to read an event that somebody else has read already. */
+	if (fcntl(uffd, F_SETFL, O_NONBLOCK) || pipe(monitor->stop))
+		return -errno;
+	return -pthread_create(&monitor->thread, NULL, monitor_main, monitor);
+}
+
+static void monitor_stop(struct monitor *monitor)
+{
+	close(monitor->stop[1]);
+	pthread_join(monitor->thread, NULL);
+	close(monitor->stop[0]);
+}
+
+FIXTURE(noncoop)
+{
+	struct memory mem;
+	struct range *range;
+	size_t len;
+	size_t target;		/* written since it was armed */
+	size_t neighbour;	/* armed */
+	int uffd;
+	struct monitor monitor;
+};
+
+FIXTURE_VARIANT(noncoop)
+{
+	const struct memory_kind *kind;
+	enum memory_state state;
+	__u64 features;
+};
+
+#define KIND(name, _kind, _state)					\
+	FIXTURE_VARIANT_ADD(noncoop, name) {				\
+		.kind = &memory_##_kind,				\
+		.state = MEMORY_##_state,				\
+	};								\
+	FIXTURE_VARIANT_ADD(noncoop, name##_with_events) {		\
+		.kind = &memory_##_kind,				\
+		.state = MEMORY_##_state,				\
+		.features = UFFD_FEATURE_EVENT_FORK |			\
+			    UFFD_FEATURE_EVENT_REMAP |			\
+			    UFFD_FEATURE_EVENT_REMOVE |			\
+			    UFFD_FEATURE_EVENT_UNMAP,			\
+	}
+
+KIND(anon_hole, anon, HOLE);
+KIND(zero_page, anon, READ);
+KIND(anon, anon, WRITTEN);
+KIND(huge_zero_page, anon_thp, READ);
+KIND(thp, anon_thp, WRITTEN);
+KIND(memfd_shared_hole, memfd_shared, HOLE);
+KIND(memfd_shared, memfd_shared, WRITTEN);
+KIND(memfd_private_read, memfd_private, READ);
+KIND(memfd_private, memfd_private, WRITTEN);
+KIND(memfd_shared_thp, memfd_shared_thp, WRITTEN);
+KIND(file_shared, file_shared, WRITTEN);
+KIND(file_private, file_private, WRITTEN);
+KIND(hugetlb_shared, hugetlb_shared, WRITTEN);
+KIND(hugetlb_private_hole, hugetlb_private, HOLE);
+KIND(hugetlb_private, hugetlb_private, WRITTEN);
+
+FIXTURE_SETUP(noncoop)
+{
+	if (mainline_kernel()) {
+		SKIP_SETUP_IF(variant->kind->hugetlb && variant->state == MEMORY_HOLE ?
+			"mainline: a hole in hugetlb is not WRITTEN" : NULL);
+		SKIP_SETUP_IF(variant->kind == &memory_memfd_shared_thp ?
+			"mainline: all of a huge page of shmem" : NULL);
+	}
+	self->range = &self->mem.range;
+	self->uffd = track(_metadata, &self->mem, variant->kind,
+			   variant->state, 0, variant->features);
+	self->len = self->range->nr * self->range->unit;
+	self->target = self->range->nr * 5 / 8;
+	self->neighbour = self->target + 1;
+	store(self->range, self->target);
+	ASSERT_WRITTEN(pages_one(self->target), self->range);
+	ASSERT_EQ(0, monitor_start(&self->monitor, self->uffd));
+}
+
+FIXTURE_TEARDOWN(noncoop)
+{
+	monitor_stop(&self->monitor);
+	close(self->uffd);
+	memory_free(&self->mem);
+}
+
+#define CHILD_CHECK(condition)						\
+do {									\
+	if (!(condition)) {						\
+		fprintf(stderr, "# child: not true: %s\n", #condition);	\
+		_exit(1);						\
+	}								\
+} while (0)
+
+/* The child of a parent that did not ask for EVENT_FORK: nothing is tracked. */
+static void untracked_child(struct memory *mem, enum memory_state state,
+			    size_t target)
+{
+	struct range *range = &mem->range;
+
+	range->pagemap = pagemap_open(0);
+	CHILD_CHECK(!strcmp("", pages_armed(range)));
+	CHILD_CHECK(!strcmp("", pages_with(range, PAGE_IS_WPALLOWED)));
+	CHILD_CHECK(!strcmp("error: Operation not permitted",
+			    pages_take(range)));
+	CHILD_CHECK(memory_intact(mem, state));
+	store(range, target);
+	CHILD_CHECK(!strcmp("", pages_armed(range)));
+	_exit(0);
+}
+
+/* The child of one that did: it has the state of its parent, and tracks. */
+static void tracked_child(struct memory *mem, enum memory_state state,
+			  size_t target, size_t neighbour)
+{
+	struct range *range = &mem->range;
+
+	range->pagemap = pagemap_open(0);
+	CHILD_CHECK(!strcmp(pages_one(target), pages_written(range)));
+	CHILD_CHECK(!strcmp(pages_not(range, pages_one(target)),
+			    pages_armed(range)));
+	CHILD_CHECK(memory_intact(mem, state));
+	CHILD_CHECK(!strcmp(pages_one(target), pages_take(range)));
+	CHILD_CHECK(!strcmp("", pages_written(range)));
+	store(range, neighbour);
+	CHILD_CHECK(!strcmp(pages_one(neighbour), pages_written(range)));
+	_exit(0);
+}
+
+TEST_F(noncoop, fork)
+{
+	const bool tracked = variant->features & UFFD_FEATURE_EVENT_FORK;
+	struct uffd_msg *msg = &self->monitor.msgs[0];
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid && tracked)
+		tracked_child(&self->mem, variant->state, self->target,
+			      self->neighbour);
+	else if (!pid)
+		untracked_child(&self->mem, variant->state, self->target);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(0, WEXITSTATUS(status));
+
+	/* The parent goes on as if nothing had been; so do its pages. */
+	ASSERT_WRITTEN(pages_one(self->target), self->range);
+	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
+	ASSERT_STREQ(pages_one(self->target), pages_take(self->range));
+	store(self->range, self->neighbour);
+	ASSERT_WRITTEN(pages_one(self->neighbour), self->range);
+	if (tracked) {
+		ASSERT_EQ(1, self->monitor.nr);
+		ASSERT_EQ(UFFD_EVENT_FORK, msg->event);
+		close(msg->arg.fork.ufd);
+	} else {
+		ASSERT_EQ(0, self->monitor.nr);
+	}
+}
+
+/* While the pages are shared with a child, the parent's stores still count. */
+TEST_F(noncoop, store_while_a_child_shares_the_pages)
+{
+	int pipe_fds[2], status;
+	char byte, both[64];
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(pipe_fds));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(pipe_fds[1]);
+		_exit(read(pipe_fds[0], &byte, 1));
+	}
+	ASSERT_WRITTEN(pages_one(self->target), self->range);
+	store(self->range, self->target);
+	store(self->range, self->neighbour);
+	close(pipe_fds[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	snprintf(both, sizeof(both), "%zu-%zu", self->target, self->neighbour);
+	ASSERT_WRITTEN(both, self->range);
+	ASSERT_STREQ(both, pages_take(self->range));
+	ASSERT_WRITTEN("", self->range);
+	close(pipe_fds[0]);
+}
+
+static bool events_say_remap(FIXTURE_DATA(noncoop) *self, __u64 from, __u64 to)
+{
+	unsigned int i;
+
+	for (i = 0; i < self->monitor.nr; i++)
+		if (self->monitor.msgs[i].event == UFFD_EVENT_REMAP &&
+		    self->monitor.msgs[i].arg.remap.from == from &&
+		    self->monitor.msgs[i].arg.remap.to == to)
+			return true;
+	return false;
+}
+
+TEST_F(noncoop, moved)
+{
+	const bool tracked = variant->features & UFFD_FEATURE_EVENT_REMAP;
+	size_t align = self->range->unit;
+	char *room, *from = self->range->addr, *to;
+
+	if (variant->kind->thp)
+		align = pmd_size();
+	room = mmap(NULL, self->len + align, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, room);
+	to = (char *)(((uintptr_t)room + align - 1) / align * align);
+	self->range->addr = mremap(from, self->len, self->len,
+				   MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	ASSERT_EQ(to, self->range->addr);
+	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
+	if (tracked) {
+		ASSERT_WRITTEN(pages_one(self->target), self->range);
+		ASSERT_STREQ(pages_one(self->target), pages_take(self->range));
+		store(self->range, self->neighbour);
+		ASSERT_WRITTEN(pages_one(self->neighbour), self->range);
+		ASSERT_TRUE(events_say_remap(self, to_u64(from), to_u64(to)));
+	} else {
+		ASSERT_STREQ("", pages_armed(self->range));
+		ASSERT_STREQ("", pages_with(self->range, PAGE_IS_WPALLOWED));
+		ASSERT_STREQ("error: Operation not permitted",
+			     pages_take(self->range));
+		store(self->range, self->neighbour);
+		ASSERT_STREQ("", pages_armed(self->range));
+		ASSERT_EQ(0, self->monitor.nr);
+	}
+	munmap(room, self->len + align);
+}
+
+TEST_F(noncoop, unmapped_and_mapped_again)
+{
+	ASSERT_EQ(0, munmap(self->range->addr, self->len));
+	ASSERT_EQ(self->range->addr,
+		  mmap(self->range->addr, self->len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	ASSERT_STREQ("", pages_armed(self->range));
+	ASSERT_STREQ("", pages_with(self->range, PAGE_IS_WPALLOWED));
+	store(self->range, self->neighbour);
+	ASSERT_STREQ("", pages_armed(self->range));
+}
+
+TEST(growth_is_written)
+{
+	struct memory mem;
+	struct monitor monitor;
+	size_t len;
+	char *room;
+	int uffd;
+
+	uffd = track(_metadata, &mem, &memory_anon, MEMORY_WRITTEN, 0,
+		     UFFD_FEATURE_EVENT_REMAP);
+	ASSERT_EQ(0, monitor_start(&monitor, uffd));
+	len = mem.range.nr * mem.range.unit;
+	room = mmap(NULL, 2 * len, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, room);
+	store(&mem.range, 2);
+	mem.range.addr = mremap(mem.range.addr, len, 2 * len,
+				MREMAP_MAYMOVE | MREMAP_FIXED, room);
+	ASSERT_EQ(room, mem.range.addr);
+	mem.range.nr *= 2;
+	ASSERT_STREQ("2,8-15", pages_written(&mem.range));
+	ASSERT_STREQ("2,8-15", pages_take(&mem.range));
+	store(&mem.range, 12);
+	ASSERT_WRITTEN("12", &mem.range);
+	monitor_stop(&monitor);
+	close(uffd);
+	munmap(room, 2 * len);
+	memory_free(&mem);
+}
+
+/* Events come in the order of what caused them. */
+TEST(events_are_in_order)
+{
+	struct monitor monitor;
+	struct memory mem;
+	int uffd, status;
+	size_t len;
+	pid_t pid;
+
+	uffd = track(_metadata, &mem, &memory_anon, MEMORY_WRITTEN, 0,
+		     UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMOVE |
+		     UFFD_FEATURE_EVENT_UNMAP);
+	ASSERT_EQ(0, monitor_start(&monitor, uffd));
+	len = mem.range.nr * mem.range.unit;
+	ASSERT_EQ(0, madvise(mem.range.addr, mem.range.unit, MADV_DONTNEED));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_WRITTEN("0", &mem.range);
+	ASSERT_EQ(0, munmap(mem.range.addr, len));
+	monitor_stop(&monitor);
+	ASSERT_EQ(3, monitor.nr);
+	ASSERT_EQ(UFFD_EVENT_REMOVE, monitor.msgs[0].event);
+	ASSERT_EQ(UFFD_EVENT_FORK, monitor.msgs[1].event);
+	ASSERT_EQ(UFFD_EVENT_UNMAP, monitor.msgs[2].event);
+	close(monitor.msgs[1].arg.fork.ufd);
+	close(uffd);
+	memory_free(&mem);
+}
+
+TEST_HARNESS_MAIN
