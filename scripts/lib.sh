@@ -15,6 +15,12 @@ PATCHES=$(realpath -m "${PATCHES:-$TOP/patches}")
 OVERLAY=$(realpath -m "${OVERLAY:-$TOP/linux}")
 export JOBS
 
+# Messages are read here and lists sorted; only what is shown to the user is
+# shown in his language.
+# shellcheck disable=SC2034 # for those who source this
+USER_LANG=${LC_ALL:-${LC_CTYPE:-${LANG:-}}}
+export LC_ALL=C
+
 # A make that is run from here must not hear what the one above was told.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 
@@ -107,7 +113,7 @@ step()
 # must come out the same everywhere.
 plain_git()
 {
-	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C git \
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git \
 		-c core.quotePath=false -c core.autocrlf=false -c gc.auto=0 "$@"
 }
 
@@ -128,4 +134,28 @@ tree_strays()
 {
 	tree_git ls-files --others --directory --no-empty-directory \
 		-x '*~' -x '.*.sw?' -x '*.rej' -x '*.orig'
+}
+
+# Results of tests are lines of four fields, tab-separated, in a file: pass,
+# fail or skip; of what; name; why. A script of tests adds them to $RESULTS if
+# that is set, as scripts/test does, else it sums them up itself.
+#
+# results_begin NAME: sets $results.
+results_begin()
+{
+	mkdir -p "$LOGS"
+	results=${RESULTS:-$LOGS/$1.results}
+	[ -n "${RESULTS:-}" ] || : >"$results"
+}
+
+# result KIND SUITE NAME [WHY]
+result()
+{
+	printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4:-}" >>"$results"
+}
+
+# In RESULTS the failures wait for the summary of them all.
+results_end()
+{
+	[ -n "${RESULTS:-}" ] || "$TOP/scripts/summary" "$results"
 }
