@@ -341,7 +341,7 @@ static const char *map_sysv(struct memory *mem, size_t len)
 	return NULL;
 }
 
-static const char *map(struct memory *mem, size_t len)
+static const char *map_plain(struct memory *mem, size_t len)
 {
 	const struct memory_kind *kind = mem->kind;
 	size_t align = kind->thp ? pmd_size() : mem->range.unit;
@@ -463,8 +463,8 @@ const char *memory_make(struct memory *mem, const struct memory_kind *kind,
 			kind->backing == BACKING_FILE))
 		reason = open_backing(mem, len);
 	if (!reason)
-		reason = kind->backing == BACKING_SYSV ? map_sysv(mem, len) :
-							 map(mem, len);
+		reason = kind->backing == BACKING_SYSV ?
+			 map_sysv(mem, len) : map_plain(mem, len);
 	if (!reason)
 		reason = populate(mem, state);
 	if (reason)

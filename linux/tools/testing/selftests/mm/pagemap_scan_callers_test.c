@@ -314,7 +314,7 @@ TEST_F(caller, incremental_copies_are_complete)
 	ASSERT_EQ(0, open_and_register(self, O_CLOEXEC,
 				       UFFD_FEATURE_WP_ASYNC));
 	copy = calloc(1, self->len);
-	ASSERT_NE(NULL, copy);
+	ASSERT_TRUE(copy != NULL);
 	for (round = 0; round < 200; round++) {
 		for (i = 0; i < round % 7; i++) {
 			seed = seed * 1103515245 + 12345;

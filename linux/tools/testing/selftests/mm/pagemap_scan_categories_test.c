@@ -30,104 +30,176 @@ FIXTURE_VARIANT(sort)
 	__u64 categories;	/* when nobody tracks; but WRITTEN, all stay */
 };
 
-#define SORT(name, ...)							\
-	FIXTURE_VARIANT_ADD(sort, name) { __VA_ARGS__ }
-
-SORT(anon_hole_is_nothing,
+FIXTURE_VARIANT_ADD(sort, anon_hole_is_nothing)
+{
 	.kind = &memory_anon,
-	.state = MEMORY_HOLE);
-SORT(anon_read_is_the_zero_page,
+	.state = MEMORY_HOLE,
+};
+
+FIXTURE_VARIANT_ADD(sort, anon_read_is_the_zero_page)
+{
 	.kind = &memory_anon,
 	.state = MEMORY_READ,
-	.categories = PRESENT | PFNZERO);
-SORT(anon_written_is_present,
+	.categories = PRESENT | PFNZERO,
+};
+
+FIXTURE_VARIANT_ADD(sort, anon_written_is_present)
+{
 	.kind = &memory_anon,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT);
-SORT(stack_written_is_present,
+	.categories = PRESENT,
+};
+
+FIXTURE_VARIANT_ADD(sort, stack_written_is_present)
+{
 	.kind = &memory_stack,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT);
-SORT(thp_hole_is_nothing,
+	.categories = PRESENT,
+};
+
+FIXTURE_VARIANT_ADD(sort, thp_hole_is_nothing)
+{
 	.kind = &memory_anon_thp,
-	.state = MEMORY_HOLE);
-SORT(thp_read_is_the_huge_zero_page,
+	.state = MEMORY_HOLE,
+};
+
+FIXTURE_VARIANT_ADD(sort, thp_read_is_the_huge_zero_page)
+{
 	.kind = &memory_anon_thp,
 	.state = MEMORY_READ,
-	.categories = PRESENT | PFNZERO | HUGE);
-SORT(thp_written_is_huge,
+	.categories = PRESENT | PFNZERO | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, thp_written_is_huge)
+{
 	.kind = &memory_anon_thp,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | HUGE);
-SORT(anon_shared_is_a_file,
+	.categories = PRESENT | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, anon_shared_is_a_file)
+{
 	.kind = &memory_anon_shared,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | FILE_PAGE);
-SORT(sysv_is_a_file,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, sysv_is_a_file)
+{
 	.kind = &memory_sysv,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | FILE_PAGE);
-SORT(memfd_shared_hole_is_nothing,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, memfd_shared_hole_is_nothing)
+{
 	.kind = &memory_memfd_shared,
-	.state = MEMORY_HOLE);
-SORT(memfd_shared_is_a_file,
+	.state = MEMORY_HOLE,
+};
+
+FIXTURE_VARIANT_ADD(sort, memfd_shared_is_a_file)
+{
 	.kind = &memory_memfd_shared,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | FILE_PAGE);
-SORT(memfd_private_read_is_a_file,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, memfd_private_read_is_a_file)
+{
 	.kind = &memory_memfd_private,
 	.state = MEMORY_READ,
-	.categories = PRESENT | FILE_PAGE);
-SORT(memfd_private_written_is_anonymous,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, memfd_private_written_is_anonymous)
+{
 	.kind = &memory_memfd_private,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT);
-SORT(memfd_thp_is_huge_and_a_file,
+	.categories = PRESENT,
+};
+
+FIXTURE_VARIANT_ADD(sort, memfd_thp_is_huge_and_a_file)
+{
 	.kind = &memory_memfd_shared_thp,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | FILE_PAGE | HUGE);
-SORT(memfd_private_thp_read_is_huge_and_a_file,
+	.categories = PRESENT | FILE_PAGE | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, memfd_private_thp_read_is_huge_and_a_file)
+{
 	.kind = &memory_memfd_private_thp,
 	.state = MEMORY_READ,
-	.categories = PRESENT | FILE_PAGE | HUGE);
-SORT(file_shared_hole_is_nothing,
+	.categories = PRESENT | FILE_PAGE | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, file_shared_hole_is_nothing)
+{
 	.kind = &memory_file_shared,
-	.state = MEMORY_HOLE);
-SORT(file_shared_read_is_a_file,
+	.state = MEMORY_HOLE,
+};
+
+FIXTURE_VARIANT_ADD(sort, file_shared_read_is_a_file)
+{
 	.kind = &memory_file_shared,
 	.state = MEMORY_READ,
-	.categories = PRESENT | FILE_PAGE);
-SORT(file_shared_written_is_a_file,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, file_shared_written_is_a_file)
+{
 	.kind = &memory_file_shared,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | FILE_PAGE);
-SORT(file_private_read_is_a_file,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, file_private_read_is_a_file)
+{
 	.kind = &memory_file_private,
 	.state = MEMORY_READ,
-	.categories = PRESENT | FILE_PAGE);
-SORT(file_private_written_is_anonymous,
+	.categories = PRESENT | FILE_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, file_private_written_is_anonymous)
+{
 	.kind = &memory_file_private,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT);
-SORT(hugetlb_hole_is_nothing,
+	.categories = PRESENT,
+};
+
+FIXTURE_VARIANT_ADD(sort, hugetlb_hole_is_nothing)
+{
 	.kind = &memory_hugetlb_private,
-	.state = MEMORY_HOLE);
-SORT(hugetlb_private_is_huge,
+	.state = MEMORY_HOLE,
+};
+
+FIXTURE_VARIANT_ADD(sort, hugetlb_private_is_huge)
+{
 	.kind = &memory_hugetlb_private,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | HUGE);
-SORT(hugetlb_shared_is_huge_and_a_file,
+	.categories = PRESENT | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, hugetlb_shared_is_huge_and_a_file)
+{
 	.kind = &memory_hugetlb_shared,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | FILE_PAGE | HUGE);
-SORT(hugetlb_private_file_read_is_huge_and_a_file,
+	.categories = PRESENT | FILE_PAGE | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, hugetlb_private_file_read_is_huge_and_a_file)
+{
 	.kind = &memory_hugetlb_memfd_private,
 	.state = MEMORY_READ,
-	.categories = PRESENT | FILE_PAGE | HUGE);
-SORT(hugetlb_1g_is_huge,
+	.categories = PRESENT | FILE_PAGE | HUGE,
+};
+
+FIXTURE_VARIANT_ADD(sort, hugetlb_1g_is_huge)
+{
 	.kind = &memory_hugetlb_1g_private,
 	.state = MEMORY_WRITTEN,
-	.categories = PRESENT | HUGE);
+	.categories = PRESENT | HUGE,
+};
+
 
 FIXTURE_SETUP(sort)
 {
@@ -288,7 +360,7 @@ TEST(special_mappings_are_skipped)
 
 	SKIP_IF(missing_scan());
 	maps = fopen("/proc/self/maps", "r");
-	ASSERT_NE(NULL, maps);
+	ASSERT_TRUE(maps != NULL);
 	while (fgets(line, sizeof(line), maps)) {
 		if (strstr(line, "[vvar]"))
 			sscanf(line, "%lx-%lx", &start, &end);

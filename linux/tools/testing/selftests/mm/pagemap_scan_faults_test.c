@@ -37,7 +37,7 @@ FIXTURE_SETUP(faults)
 		store(self->range, i);
 	self->out = mmap(NULL, 4 * self->page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->out);
+	ASSERT_TRUE(self->out != MAP_FAILED);
 }
 
 FIXTURE_TEARDOWN(faults)

@@ -82,15 +82,15 @@ FIXTURE_SETUP(masks)
 	ASSERT_LE(0, range->pagemap);
 	range->addr = mmap(NULL, NR_PAGES * page, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, range->addr);
+	ASSERT_TRUE(range->addr != MAP_FAILED);
 	ASSERT_EQ(0, munmap(range->addr + NR_SORTS * page,
 			    (NR_PAGES - NR_SORTS) * page));
 	self->memfd = memfd_create("masks", MFD_CLOEXEC);
 	ASSERT_LE(0, self->memfd);
 	ASSERT_EQ(0, ftruncate(self->memfd, 3 * page));
-	ASSERT_NE(MAP_FAILED, mmap(range->addr + FILE_DATA * page, 3 * page,
-				   PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_FIXED, self->memfd, 0));
+	ASSERT_TRUE(mmap(range->addr + FILE_DATA * page, 3 * page,
+			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 self->memfd, 0) != MAP_FAILED);
 
 	load(range, TRACKED_ZERO);
 	load(range, ARMED_ZERO);

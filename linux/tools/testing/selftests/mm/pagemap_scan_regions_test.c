@@ -59,7 +59,7 @@ FIXTURE_SETUP(pattern)
 	self->range.nr = NR_PAGES;
 	self->range.addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->range.addr);
+	ASSERT_TRUE(self->range.addr != MAP_FAILED);
 	madvise(self->range.addr, len, MADV_NOHUGEPAGE);
 	self->range.pagemap = pagemap_open(0);
 	ASSERT_LE(0, self->range.pagemap);
@@ -138,18 +138,18 @@ static void model(FIXTURE_DATA(pattern) *self, const struct pm_scan_arg *arg)
 			continue;
 		if (arg->max_pages && pages == arg->max_pages)
 			break;
+		pages++;
 		if (last && last->end == addr_of(&self->range, i) &&
 		    last->categories == categories) {
 			last->end += self->range.unit;
-		} else if (self->expected.nr == (int)arg->vec_len) {
-			break;
-		} else {
-			last = &vec[self->expected.nr++];
-			last->start = addr_of(&self->range, i);
-			last->end = last->start + self->range.unit;
-			last->categories = categories;
+			continue;
 		}
-		pages++;
+		if (self->expected.nr == (int)arg->vec_len)
+			break;
+		last = &vec[self->expected.nr++];
+		last->start = addr_of(&self->range, i);
+		last->end = last->start + self->range.unit;
+		last->categories = categories;
 	}
 	self->expected.walk_end = addr_of(&self->range, i);
 }

@@ -78,10 +78,9 @@ do {									\
  * Memory of a kind in a state, tracked, with nothing written since.  Leaves the
  * test as skipped where the machine cannot make the memory.
  */
-static __attribute__((unused)) int
-track(struct __test_metadata *_metadata, struct memory *mem,
-      const struct memory_kind *kind, enum memory_state state, int flags,
-      __u64 features)
+static inline int track(struct __test_metadata *_metadata,
+			struct memory *mem, const struct memory_kind *kind,
+			enum memory_state state, int flags, __u64 features)
 {
 	int uffd;
 

@@ -202,7 +202,7 @@ TEST_F(kernel, direct_io)
 	SKIP_IF(fd < 0 ? "no file system with O_DIRECT" : NULL);
 	data = mmap(NULL, page, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, data);
+	ASSERT_TRUE(data != MAP_FAILED);
 	memset(data, 'd', page);
 	/* What memory_intact() looks for stays where it is. */
 	memcpy(data, to, sizeof(int));
@@ -286,10 +286,10 @@ TEST(signal_frame_is_written)
 	ASSERT_EQ(0, sigaltstack(&stack, NULL));
 	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 	ASSERT_EQ(0, raise(SIGUSR1));
-	ASSERT_LT((char *)mem.range.addr, (char *)frame);
+	ASSERT_LT(addr_of(&mem.range, 0), to_u64(frame));
 	/* How far down it reaches is the processor's business. */
-	ASSERT_NE(NULL, strchr(pages_written(&mem.range), '7'));
-	ASSERT_EQ('0', pages_armed(&mem.range)[0]);
+	ASSERT_TRUE(pages_have(pages_written(&mem.range), 7));
+	ASSERT_TRUE(pages_have(pages_armed(&mem.range), 0));
 	stack.ss_flags = SS_DISABLE;
 	ASSERT_EQ(0, sigaltstack(&stack, NULL));
 	close(uffd);

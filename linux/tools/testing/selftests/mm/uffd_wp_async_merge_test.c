@@ -313,7 +313,7 @@ FIXTURE_TEARDOWN(ksm)
  * Lets KSM scan until all pages are one; NULL when they are.  It does so by
  * itself in the background, twice at least: a page must not change in between.
  */
-static const char *merge(FIXTURE_DATA(ksm) *self)
+static const char *wait_for_ksm(FIXTURE_DATA(ksm) *self)
 {
 	unsigned long start = ksm_read(KSM_DIR "full_scans");
 
@@ -334,7 +334,7 @@ static const char *merge(FIXTURE_DATA(ksm) *self)
 TEST_F_TIMEOUT(ksm, merged_pages_stay_armed, 300)
 {
 	ASSERT_STREQ("0-7", pages_take(self->range));
-	SKIP_IF(merge(self));
+	SKIP_IF(wait_for_ksm(self));
 	MAINLINE_DIFFERS("merging counts as a write", true,
 			 !!strcmp("", pages_written(self->range)));
 	ASSERT_WRITTEN("", self->range);
@@ -350,7 +350,7 @@ TEST_F_TIMEOUT(ksm, merged_pages_stay_armed, 300)
 
 TEST_F_TIMEOUT(ksm, merged_pages_stay_written, 300)
 {
-	SKIP_IF(merge(self));
+	SKIP_IF(wait_for_ksm(self));
 	ASSERT_WRITTEN("0-7", self->range);
 	ASSERT_STREQ("0-7", pages_take(self->range));
 	ASSERT_WRITTEN("", self->range);
@@ -366,7 +366,7 @@ TEST_F_TIMEOUT(ksm, merge_of_armed_and_written_keeps_both, 300)
 	ASSERT_STREQ("0-7", pages_take(self->range));
 	*(volatile char *)page = 0x77;
 	ASSERT_WRITTEN("5", self->range);
-	SKIP_IF(merge(self));
+	SKIP_IF(wait_for_ksm(self));
 	MAINLINE_DIFFERS("merging counts as a write", true,
 			 !!strcmp("5", pages_written(self->range)));
 	ASSERT_WRITTEN("5", self->range);
@@ -379,7 +379,7 @@ TEST_F_TIMEOUT(ksm, unmerged_pages_lose_no_write, 300)
 
 	ASSERT_STREQ("0-7", pages_take(self->range));
 	*(volatile char *)(self->range->addr + 2 * self->range->unit) = 0x77;
-	SKIP_IF(merge(self));
+	SKIP_IF(wait_for_ksm(self));
 	ASSERT_EQ(0, madvise(self->range->addr, self->len, MADV_UNMERGEABLE));
 	ASSERT_FALSE(all_merged(self->range));
 	written = pages_written(self->range);

@@ -75,19 +75,19 @@ FIXTURE_VARIANT(noncoop)
 	__u64 features;
 };
 
-#define KIND(name, _kind, _state)					\
+#define EVENTS	(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |	\
+		 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP)
+
+#define VARIANT(name, _kind, _state, _features)				\
 	FIXTURE_VARIANT_ADD(noncoop, name) {				\
 		.kind = &memory_##_kind,				\
 		.state = MEMORY_##_state,				\
-	};								\
-	FIXTURE_VARIANT_ADD(noncoop, name##_with_events) {		\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-		.features = UFFD_FEATURE_EVENT_FORK |			\
-			    UFFD_FEATURE_EVENT_REMAP |			\
-			    UFFD_FEATURE_EVENT_REMOVE |			\
-			    UFFD_FEATURE_EVENT_UNMAP,			\
+		.features = _features,					\
 	}
+
+#define KIND(name, _kind, _state)					\
+	VARIANT(name, _kind, _state, 0);				\
+	VARIANT(name##_with_events, _kind, _state, EVENTS)
 
 KIND(anon_hole, anon, HOLE);
 KIND(zero_page, anon, READ);
@@ -255,11 +255,11 @@ TEST_F(noncoop, moved)
 		align = pmd_size();
 	room = mmap(NULL, self->len + align, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ASSERT_NE(MAP_FAILED, room);
+	ASSERT_TRUE(room != MAP_FAILED);
 	to = (char *)(((uintptr_t)room + align - 1) / align * align);
 	self->range->addr = mremap(from, self->len, self->len,
 				   MREMAP_MAYMOVE | MREMAP_FIXED, to);
-	ASSERT_EQ(to, self->range->addr);
+	ASSERT_TRUE(self->range->addr == to);
 	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
 	if (tracked) {
 		ASSERT_WRITTEN(pages_one(self->target), self->range);
@@ -282,9 +282,9 @@ TEST_F(noncoop, moved)
 TEST_F(noncoop, unmapped_and_mapped_again)
 {
 	ASSERT_EQ(0, munmap(self->range->addr, self->len));
-	ASSERT_EQ(self->range->addr,
-		  mmap(self->range->addr, self->len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	ASSERT_TRUE(mmap(self->range->addr, self->len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		    self->range->addr);
 	ASSERT_STREQ("", pages_armed(self->range));
 	ASSERT_STREQ("", pages_with(self->range, PAGE_IS_WPALLOWED));
 	store(self->range, self->neighbour);
@@ -305,11 +305,11 @@ TEST(growth_is_written)
 	len = mem.range.nr * mem.range.unit;
 	room = mmap(NULL, 2 * len, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ASSERT_NE(MAP_FAILED, room);
+	ASSERT_TRUE(room != MAP_FAILED);
 	store(&mem.range, 2);
 	mem.range.addr = mremap(mem.range.addr, len, 2 * len,
 				MREMAP_MAYMOVE | MREMAP_FIXED, room);
-	ASSERT_EQ(room, mem.range.addr);
+	ASSERT_TRUE(mem.range.addr == room);
 	mem.range.nr *= 2;
 	ASSERT_STREQ("2,8-15", pages_written(&mem.range));
 	ASSERT_STREQ("2,8-15", pages_take(&mem.range));
