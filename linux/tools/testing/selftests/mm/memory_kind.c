@@ -181,6 +181,8 @@ int memory_set(struct memory *mem, const char *path, const char *value)
 	char text[128], *old = text, *chosen;
 	int err;
 
+	if (mem->nr_settings == MEMORY_MAX_SETTINGS)
+		return -ENOSPC;
 	err = read_text(path, text, sizeof(text));
 	if (err)
 		return err;
@@ -254,14 +256,16 @@ static const char *allow_thp(struct memory *mem)
 
 const char *memory_file_dir(void)
 {
-	const char *dir = getenv("TEST_EXT4");
+	const char *dirs[] = { getenv("TEST_EXT4"), ".", "/var/tmp", "/mnt/ext4" };
 	struct statfs fs;
+	size_t i;
 
-	if (!dir)
-		dir = "/var/tmp";
-	if (statfs(dir, &fs) || fs.f_type != EXT4_SUPER_MAGIC)
-		return NULL;
-	return dir;
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		if (dirs[i] && !statfs(dirs[i], &fs) &&
+		    fs.f_type == EXT4_SUPER_MAGIC && !access(dirs[i], W_OK))
+			return dirs[i];
+	}
+	return NULL;
 }
 
 int memory_file(int flags)

@@ -39,6 +39,8 @@ struct memory_kind {
 	bool thp;		/* each entry maps a huge page, tracked by base page */
 };
 
+#define MEMORY_MAX_SETTINGS	8
+
 /* Old values of the machine's settings, to be put back. */
 struct memory_setting {
 	char path[96];
@@ -52,7 +54,7 @@ struct memory {
 	size_t map_len;
 	int fd;			/* of the backing, or -1 */
 	bool file_filled;	/* the file has content, not just a size */
-	struct memory_setting settings[3];
+	struct memory_setting settings[MEMORY_MAX_SETTINGS];
 	unsigned int nr_settings;
 };
 
@@ -88,8 +90,8 @@ int memory_set(struct memory *mem, const char *path, const char *value);
 bool memory_intact(const struct memory *mem, enum memory_state state);
 
 /*
- * A directory on a file system with page_mkwrite (ext4 in the directory named
- * by TEST_EXT4, or what /var/tmp is on), or NULL.
+ * A directory on an ext4, as a file system with page_mkwrite(): the one that
+ * TEST_EXT4 names, this one, or one of the usual places; or NULL.
  */
 const char *memory_file_dir(void);
 /* A new unlinked file there; returns a descriptor or -errno. */

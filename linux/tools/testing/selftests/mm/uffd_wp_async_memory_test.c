@@ -221,4 +221,32 @@ TEST_F(memory, register_again_keeps_the_state)
 	ASSERT_WRITTEN(pages_one(self->target), self->range);
 }
 
+/* The stack that this test runs on, not one that is made up. */
+TEST(own_stack_is_tracked)
+{
+	char room[16 * 4096];
+	struct range range = {
+		.unit = base_page(),
+		.nr = 8,
+	};
+	int uffd;
+
+	SKIP_IF(missing_wp_async());
+	range.addr = (char *)((uintptr_t)(room + range.unit) / range.unit *
+			      range.unit);
+	range.pagemap = pagemap_open(0);
+	ASSERT_LE(0, range.pagemap);
+	memset(range.addr, 1, range.nr * range.unit);
+	uffd = uffd_track(&range, UFFD_USER_MODE_ONLY, 0);
+	ASSERT_LE(0, uffd);
+	ASSERT_STREQ("0-7", pages_take(&range));
+	store(&range, 3);
+	ASSERT_WRITTEN("3", &range);
+	ASSERT_EQ(1, range.addr[4 * range.unit]);
+	ASSERT_STREQ("3", pages_take(&range));
+	ASSERT_WRITTEN("", &range);
+	close(uffd);
+	close(range.pagemap);
+}
+
 TEST_HARNESS_MAIN

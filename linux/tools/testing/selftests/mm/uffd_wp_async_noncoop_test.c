@@ -321,6 +321,35 @@ TEST(growth_is_written)
 	memory_free(&mem);
 }
 
+/* What is left behind by the move is empty: another content, if tracked. */
+TEST_F(noncoop, moved_and_left_mapped)
+{
+	char *old = self->range->addr, *new;
+	const char *tracked;
+
+	new = mremap(old, self->len, self->len,
+		     MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	SKIP_IF(new == MAP_FAILED ? "no MREMAP_DONTUNMAP here" : NULL);
+	tracked = pages_with(self->range, PAGE_IS_WPALLOWED);
+	if (memory_is_shared(variant->kind) ||
+	    (variant->state != MEMORY_WRITTEN && variant->kind->backing)) {
+		/* What was the file's page is the file's page again. */
+		ASSERT_TRUE(pages_have(pages_written(self->range),
+				       self->target));
+	} else if (strcmp("", tracked)) {
+		ASSERT_WRITTEN(pages_all(self->range), self->range);
+	}
+	self->range->addr = new;
+	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
+	if (!(variant->features & UFFD_FEATURE_EVENT_REMAP)) {
+		ASSERT_STREQ("", pages_armed(self->range));
+	} else {
+		ASSERT_WRITTEN(pages_one(self->target), self->range);
+	}
+	munmap(new, self->len);
+	self->range->addr = old;
+}
+
 /* Events come in the order of what caused them. */
 TEST(events_are_in_order)
 {
