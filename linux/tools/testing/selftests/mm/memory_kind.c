@@ -22,8 +22,8 @@
 #define SHM_HUGE_2MB	(21 << 26)
 #endif
 
-#define SIZE_2M		(2UL << 20)
-#define SIZE_1G		(1UL << 30)
+#define SIZE_2M		0x200000UL
+#define SIZE_1G		0x40000000UL
 #define NR_SMALL	8	/* base pages: enough to have neighbours */
 #define NR_HUGE		3	/* hugetlb pages: dear, but still neighbours */
 #define NR_THP		2
@@ -254,18 +254,25 @@ static const char *allow_thp(struct memory *mem)
 	return NULL;
 }
 
+static bool usable_ext4(const char *dir)
+{
+	struct statfs fs;
+
+	return dir && !statfs(dir, &fs) && fs.f_type == EXT4_SUPER_MAGIC &&
+	       !access(dir, W_OK);
+}
+
 const char *memory_file_dir(void)
 {
-	const char *dirs[] = { getenv("TEST_EXT4"), ".", "/var/tmp", "/mnt/ext4" };
-	struct statfs fs;
-	size_t i;
+	const char *named = getenv("TEST_EXT4");
 
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		if (dirs[i] && !statfs(dirs[i], &fs) &&
-		    fs.f_type == EXT4_SUPER_MAGIC && !access(dirs[i], W_OK))
-			return dirs[i];
-	}
-	return NULL;
+	if (usable_ext4(named))
+		return named;
+	if (usable_ext4("."))
+		return ".";
+	if (usable_ext4("/var/tmp"))
+		return "/var/tmp";
+	return usable_ext4("/mnt/ext4") ? "/mnt/ext4" : NULL;
 }
 
 int memory_file(int flags)
@@ -391,7 +398,8 @@ static void write_all(const struct range *range)
 	size_t i;
 
 	for (i = 0; i < range->nr; i++)
-		*(volatile unsigned int *)word_at(range, i) = word_of(i);
+		*word_at(range, i) = word_of(i);
+	__asm__ __volatile__ ("" : : : "memory");
 }
 
 /* A file gets huge pages only from faults of a mapping that may write to it. */
@@ -501,12 +509,12 @@ bool memory_intact(const struct memory *mem, enum memory_state state)
 	unsigned int expected;
 	size_t i;
 
+	__asm__ __volatile__ ("" : : : "memory");
 	for (i = 0; i < mem->range.nr; i++) {
 		expected = 0;
 		if (state == MEMORY_WRITTEN || mem->file_filled)
 			expected = word_of(i);
-		if (*(volatile unsigned int *)word_at(&mem->range, i) !=
-		    expected)
+		if (*word_at(&mem->range, i) != expected)
 			return false;
 	}
 	return true;

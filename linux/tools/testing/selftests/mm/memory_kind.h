@@ -75,6 +75,10 @@ extern const struct memory_kind memory_hugetlb_memfd_private;
 extern const struct memory_kind memory_hugetlb_1g_shared;
 extern const struct memory_kind memory_hugetlb_1g_private;
 
+/* A kind and a state, for the initialiser of a FIXTURE_VARIANT. */
+#define KIND(_kind, _state)						\
+	.kind = &memory_##_kind, .state = MEMORY_##_state
+
 /* Shared memory keeps its content when the page table forgets it. */
 bool memory_is_shared(const struct memory_kind *kind);
 
@@ -91,7 +95,7 @@ bool memory_intact(const struct memory *mem, enum memory_state state);
 
 /*
  * A directory on an ext4, as a file system with page_mkwrite(): the one that
- * TEST_EXT4 names, this one, or one of the usual places; or NULL.
+ * TEST_EXT4 names, or else this one, or one of the usual places; or NULL.
  */
 const char *memory_file_dir(void);
 /* A new unlinked file there; returns a descriptor or -errno. */

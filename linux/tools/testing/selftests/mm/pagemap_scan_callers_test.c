@@ -169,11 +169,11 @@ TEST_F(caller, gvisor_collects_dirty_pages)
 			store(self->range, i);
 	}
 	arg = SCAN_OF(self->range,
-		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-		.vec = to_u64(self->vec),
-		.vec_len = 2,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN);
+		      .flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		      .vec = to_u64(self->vec),
+		      .vec_len = 2,
+		      .category_mask = PAGE_IS_WRITTEN,
+		      .return_mask = PAGE_IS_WRITTEN);
 	while (arg.start < arg.end) {
 		nr = pagemap_scan(self->range->pagemap, &arg);
 		ASSERT_LE(0, nr);
@@ -314,7 +314,7 @@ TEST_F(caller, incremental_copies_are_complete)
 	ASSERT_EQ(0, open_and_register(self, O_CLOEXEC,
 				       UFFD_FEATURE_WP_ASYNC));
 	copy = calloc(1, self->len);
-	ASSERT_TRUE(copy != NULL);
+	ASSERT_TRUE(!!copy);
 	for (round = 0; round < 200; round++) {
 		for (i = 0; i < round % 7; i++) {
 			seed = seed * 1103515245 + 12345;
@@ -325,11 +325,11 @@ TEST_F(caller, incremental_copies_are_complete)
 				self->range->unit, self->range->unit,
 				MADV_DONTNEED);
 		arg = SCAN_OF(self->range,
-			.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-			.vec = to_u64(self->vec),
-			.vec_len = VEC_LEN,
-			.category_mask = PAGE_IS_WRITTEN,
-			.return_mask = PAGE_IS_WRITTEN);
+			      .flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+			      .vec = to_u64(self->vec),
+			      .vec_len = VEC_LEN,
+			      .category_mask = PAGE_IS_WRITTEN,
+			      .return_mask = PAGE_IS_WRITTEN);
 		nr = pagemap_scan(self->range->pagemap, &arg);
 		ASSERT_LE(0, nr);
 		ASSERT_EQ(arg.end, arg.walk_end);

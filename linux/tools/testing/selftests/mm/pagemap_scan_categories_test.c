@@ -30,12 +30,7 @@ FIXTURE_VARIANT(sort)
 	__u64 categories;	/* when nobody tracks; but WRITTEN, all stay */
 };
 
-FIXTURE_VARIANT_ADD(sort, anon_hole_is_nothing)
-{
-	.kind = &memory_anon,
-	.state = MEMORY_HOLE,
-};
-
+FIXTURE_VARIANT_ADD(sort, anon_hole_is_nothing) { KIND(anon, HOLE) };
 FIXTURE_VARIANT_ADD(sort, anon_read_is_the_zero_page)
 {
 	.kind = &memory_anon,
@@ -57,12 +52,7 @@ FIXTURE_VARIANT_ADD(sort, stack_written_is_present)
 	.categories = PRESENT,
 };
 
-FIXTURE_VARIANT_ADD(sort, thp_hole_is_nothing)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_HOLE,
-};
-
+FIXTURE_VARIANT_ADD(sort, thp_hole_is_nothing) { KIND(anon_thp, HOLE) };
 FIXTURE_VARIANT_ADD(sort, thp_read_is_the_huge_zero_page)
 {
 	.kind = &memory_anon_thp,
@@ -91,12 +81,7 @@ FIXTURE_VARIANT_ADD(sort, sysv_is_a_file)
 	.categories = PRESENT | FILE_PAGE,
 };
 
-FIXTURE_VARIANT_ADD(sort, memfd_shared_hole_is_nothing)
-{
-	.kind = &memory_memfd_shared,
-	.state = MEMORY_HOLE,
-};
-
+FIXTURE_VARIANT_ADD(sort, memfd_shared_hole_is_nothing) { KIND(memfd_shared, HOLE) };
 FIXTURE_VARIANT_ADD(sort, memfd_shared_is_a_file)
 {
 	.kind = &memory_memfd_shared,
@@ -132,12 +117,7 @@ FIXTURE_VARIANT_ADD(sort, memfd_private_thp_read_is_huge_and_a_file)
 	.categories = PRESENT | FILE_PAGE | HUGE,
 };
 
-FIXTURE_VARIANT_ADD(sort, file_shared_hole_is_nothing)
-{
-	.kind = &memory_file_shared,
-	.state = MEMORY_HOLE,
-};
-
+FIXTURE_VARIANT_ADD(sort, file_shared_hole_is_nothing) { KIND(file_shared, HOLE) };
 FIXTURE_VARIANT_ADD(sort, file_shared_read_is_a_file)
 {
 	.kind = &memory_file_shared,
@@ -166,12 +146,7 @@ FIXTURE_VARIANT_ADD(sort, file_private_written_is_anonymous)
 	.categories = PRESENT,
 };
 
-FIXTURE_VARIANT_ADD(sort, hugetlb_hole_is_nothing)
-{
-	.kind = &memory_hugetlb_private,
-	.state = MEMORY_HOLE,
-};
-
+FIXTURE_VARIANT_ADD(sort, hugetlb_hole_is_nothing) { KIND(hugetlb_private, HOLE) };
 FIXTURE_VARIANT_ADD(sort, hugetlb_private_is_huge)
 {
 	.kind = &memory_hugetlb_private,
@@ -318,10 +293,10 @@ TEST(tracked_hole_is_written_at_every_depth)
 	uffd = uffd_track(&mem.range, 0, 0);
 	ASSERT_LE(0, uffd);
 	arg = SCAN_OF(&mem.range,
-		.vec = to_u64(vec),
-		.vec_len = 3,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN);
+		      .vec = to_u64(vec),
+		      .vec_len = 3,
+		      .category_mask = PAGE_IS_WRITTEN,
+		      .return_mask = PAGE_IS_WRITTEN);
 	ASSERT_EQ(1, pagemap_scan(mem.range.pagemap, &arg));
 	ASSERT_EQ(arg.start, vec[0].start);
 	ASSERT_EQ(arg.end, vec[0].end);
@@ -360,7 +335,7 @@ TEST(special_mappings_are_skipped)
 
 	SKIP_IF(missing_scan());
 	maps = fopen("/proc/self/maps", "r");
-	ASSERT_TRUE(maps != NULL);
+	ASSERT_TRUE(!!maps);
 	while (fgets(line, sizeof(line), maps)) {
 		if (strstr(line, "[vvar]"))
 			sscanf(line, "%lx-%lx", &start, &end);

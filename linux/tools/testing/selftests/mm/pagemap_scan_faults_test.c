@@ -161,10 +161,8 @@ TEST_F(faults, vec_in_the_scanned_range_is_written)
 	arg.vec_len = 16;
 	ASSERT_EQ(16, pagemap_scan(self->range->pagemap, &arg));
 	ASSERT_EQ(addr_of(self->range, 0), vec[0].start);
-	arg = SCAN_OF(self->range,
-		.category_mask = PAGE_IS_WRITTEN);
+	arg = SCAN_OF(self->range, .category_mask = PAGE_IS_WRITTEN);
 	arg.end = addr_of(self->range, 16);
-	arg.return_mask = PAGE_IS_WRITTEN;
 	/* The kernel's own store to page 1 counts, as any other. */
 	ASSERT_STREQ("1", pages_matching(self->range, &arg));
 }

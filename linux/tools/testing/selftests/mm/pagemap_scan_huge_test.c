@@ -23,29 +23,10 @@ FIXTURE_VARIANT(thp)
 	enum memory_state state;
 };
 
-FIXTURE_VARIANT_ADD(thp, anon)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(thp, huge_zero_page)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_READ,
-};
-
-FIXTURE_VARIANT_ADD(thp, memfd_shared)
-{
-	.kind = &memory_memfd_shared_thp,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(thp, memfd_private)
-{
-	.kind = &memory_memfd_private_thp,
-	.state = MEMORY_READ,
-};
+FIXTURE_VARIANT_ADD(thp, anon) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(thp, huge_zero_page) { KIND(anon_thp, READ) };
+FIXTURE_VARIANT_ADD(thp, memfd_shared) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(thp, memfd_private) { KIND(memfd_private_thp, READ) };
 
 /* Nothing armed yet: every page is written. */
 FIXTURE_SETUP(thp)
@@ -174,35 +155,11 @@ FIXTURE_VARIANT(hugetlb)
 	enum memory_state state;
 };
 
-FIXTURE_VARIANT_ADD(hugetlb, private)
-{
-	.kind = &memory_hugetlb_private,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(hugetlb, private_hole)
-{
-	.kind = &memory_hugetlb_private,
-	.state = MEMORY_HOLE,
-};
-
-FIXTURE_VARIANT_ADD(hugetlb, private_file)
-{
-	.kind = &memory_hugetlb_memfd_private,
-	.state = MEMORY_READ,
-};
-
-FIXTURE_VARIANT_ADD(hugetlb, shared)
-{
-	.kind = &memory_hugetlb_shared,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(hugetlb, shared_hole)
-{
-	.kind = &memory_hugetlb_shared,
-	.state = MEMORY_HOLE,
-};
+FIXTURE_VARIANT_ADD(hugetlb, private) { KIND(hugetlb_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(hugetlb, private_hole) { KIND(hugetlb_private, HOLE) };
+FIXTURE_VARIANT_ADD(hugetlb, private_file) { KIND(hugetlb_memfd_private, READ) };
+FIXTURE_VARIANT_ADD(hugetlb, shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(hugetlb, shared_hole) { KIND(hugetlb_shared, HOLE) };
 
 /* Three hugetlb pages; the first is armed. */
 FIXTURE_SETUP(hugetlb)

@@ -16,7 +16,7 @@
 #define PFNZERO		PAGE_IS_PFNZERO
 
 #define NR_CATEGORIES	8
-#define NR_MASKS	(1 << NR_CATEGORIES)
+#define NR_MASKS	256
 
 /* Which page has which sort; the rest is not mapped. */
 enum {

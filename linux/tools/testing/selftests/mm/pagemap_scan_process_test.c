@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -223,11 +224,11 @@ TEST(own_memory_is_armed_without_any_right)
 	memory_free(&mem);
 }
 
-static volatile sig_atomic_t nr_signals;
+static atomic_int nr_signals;
 
 static void count_signal(int sig)
 {
-	nr_signals++;
+	atomic_fetch_add(&nr_signals, 1);
 }
 
 /* A signal with a handler must not cut a scan short: callers expect none. */
@@ -250,7 +251,7 @@ TEST_F_TIMEOUT(process, signals_do_not_cut_a_scan_short, 120)
 	ASSERT_LE(0, uffd);
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
 	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
-	for (i = 0; i < 500 || nr_signals < 20; i++) {
+	for (i = 0; i < 500 || atomic_load(&nr_signals) < 20; i++) {
 		struct pm_scan_arg arg = SCAN_OF(&mem.range,
 			.flags = PM_SCAN_WP_MATCHING,
 			.category_mask = PAGE_IS_WRITTEN);

@@ -24,17 +24,17 @@
 #ifndef PAGEMAP_SCAN
 #define PAGEMAP_SCAN		_IOWR('f', 16, struct pm_scan_arg)
 
-#define PAGE_IS_WPALLOWED	(1 << 0)
-#define PAGE_IS_WRITTEN		(1 << 1)
-#define PAGE_IS_FILE		(1 << 2)
-#define PAGE_IS_PRESENT		(1 << 3)
-#define PAGE_IS_SWAPPED		(1 << 4)
-#define PAGE_IS_PFNZERO		(1 << 5)
-#define PAGE_IS_HUGE		(1 << 6)
-#define PAGE_IS_SOFT_DIRTY	(1 << 7)
+#define PAGE_IS_WPALLOWED	0x01
+#define PAGE_IS_WRITTEN		0x02
+#define PAGE_IS_FILE		0x04
+#define PAGE_IS_PRESENT		0x08
+#define PAGE_IS_SWAPPED		0x10
+#define PAGE_IS_PFNZERO		0x20
+#define PAGE_IS_HUGE		0x40
+#define PAGE_IS_SOFT_DIRTY	0x80
 
-#define PM_SCAN_WP_MATCHING	(1 << 0)
-#define PM_SCAN_CHECK_WPASYNC	(1 << 1)
+#define PM_SCAN_WP_MATCHING	0x1
+#define PM_SCAN_CHECK_WPASYNC	0x2
 
 struct page_region {
 	__u64 start;
@@ -59,10 +59,10 @@ struct pm_scan_arg {
 #endif
 
 #ifndef UFFD_FEATURE_WP_UNPOPULATED
-#define UFFD_FEATURE_WP_UNPOPULATED	(1 << 13)
+#define UFFD_FEATURE_WP_UNPOPULATED	0x2000
 #endif
 #ifndef UFFD_FEATURE_WP_ASYNC
-#define UFFD_FEATURE_WP_ASYNC		(1 << 15)
+#define UFFD_FEATURE_WP_ASYNC		0x8000
 #endif
 
 #define ALL_CATEGORIES	((PAGE_IS_SOFT_DIRTY << 1) - 1)
@@ -89,7 +89,7 @@ struct range {
 		__VA_ARGS__						\
 	})
 
-static inline __u64 to_u64(const volatile void *pointer)
+static inline __u64 to_u64(const void *pointer)
 {
 	return (uintptr_t)pointer;
 }
@@ -141,6 +141,8 @@ const char *pages_all(const struct range *range);
 const char *pages_not(const struct range *range, const char *set);
 bool pages_have(const char *set, size_t index);
 
+/* A store that no compiler drops. */
+void poke(void *addr, char value);
 /* A store, away from the first word of the unit; and a load. */
 void store(const struct range *range, size_t index);
 void load(const struct range *range, size_t index);

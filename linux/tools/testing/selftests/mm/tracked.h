@@ -43,18 +43,22 @@ do {									\
 #define MAINLINE_DIFFERS(what, expected, seen)				\
 do {									\
 	if (mainline_kernel()) {					\
+		const char *_what = (what);				\
+									\
 		ASSERT_EQ(expected, seen)				\
-			TH_LOG("mainline no longer: " what);		\
-		SKIP(return, "%s: mainline: " what, _metadata->name);	\
+			TH_LOG("mainline no longer: %s", _what);	\
+		SKIP(return, "%s: mainline: %s", _metadata->name, _what); \
 	}								\
 } while (0)
 
 #define MAINLINE_DIFFERS_STR(what, expected, seen)			\
 do {									\
 	if (mainline_kernel()) {					\
+		const char *_what = (what);				\
+									\
 		ASSERT_STREQ(expected, seen)				\
-			TH_LOG("mainline no longer: " what);		\
-		SKIP(return, "%s: mainline: " what, _metadata->name);	\
+			TH_LOG("mainline no longer: %s", _what);	\
+		SKIP(return, "%s: mainline: %s", _metadata->name, _what); \
 	}								\
 } while (0)
 
@@ -62,16 +66,30 @@ do {									\
 #define MAINLINE_SKIPS(what)						\
 do {									\
 	if (mainline_kernel())						\
-		SKIP(return, "%s: mainline: " what, _metadata->name);	\
+		SKIP(return, "%s: mainline: %s", _metadata->name, what); \
 } while (0)
 
+/* Why mainline cannot run tests on the memory that expect one page, or NULL. */
+static inline const char *mainline_lacks(const struct memory_kind *kind,
+					 enum memory_state state)
+{
+	if (!mainline_kernel())
+		return NULL;
+	if (kind->hugetlb && state == MEMORY_HOLE)
+		return "mainline: a hole in hugetlb is not WRITTEN";
+	if (kind->thp && kind->backing)
+		return "mainline: a write is to all of a huge page of shmem";
+	return NULL;
+}
+
 /* The same set, by the scan and by the bit in /proc/PID/pagemap. */
-#define ASSERT_WRITTEN(expected, range)					\
+#define ASSERT_WRITTEN(expected, tracked)				\
 do {									\
+	const struct range *_range = (tracked);				\
 	const char *_set = (expected);					\
 									\
-	ASSERT_STREQ(_set, pages_written(range));			\
-	ASSERT_STREQ(pages_not(range, _set), pages_armed(range));	\
+	ASSERT_STREQ(_set, pages_written(_range));			\
+	ASSERT_STREQ(pages_not(_range, _set), pages_armed(_range));	\
 } while (0)
 
 /*

@@ -51,35 +51,16 @@ FIXTURE_VARIANT_ADD(enomem, anon)
 	.state = MEMORY_WRITTEN,
 };
 
-FIXTURE_VARIANT_ADD(enomem, thp_hole)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_HOLE,
-};
-
-FIXTURE_VARIANT_ADD(enomem, thp)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_WRITTEN,
-};
-
+FIXTURE_VARIANT_ADD(enomem, thp_hole) { KIND(anon_thp, HOLE) };
+FIXTURE_VARIANT_ADD(enomem, thp) { KIND(anon_thp, WRITTEN) };
 FIXTURE_VARIANT_ADD(enomem, shared_hole)
 {
 	.kind = &many_shared,
 	.state = MEMORY_HOLE,
 };
 
-FIXTURE_VARIANT_ADD(enomem, memfd_shared_thp)
-{
-	.kind = &memory_memfd_shared_thp,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(enomem, hugetlb_hole)
-{
-	.kind = &memory_hugetlb_private,
-	.state = MEMORY_HOLE,
-};
+FIXTURE_VARIANT_ADD(enomem, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(enomem, hugetlb_hole) { KIND(hugetlb_private, HOLE) };
 
 FIXTURE_SETUP(enomem)
 {
@@ -154,11 +135,11 @@ TEST_F_TIMEOUT(enomem, scan_claims_what_it_did, 300)
 	for (nth = 1; nth < MOST; nth++) {
 		SKIP_IF(make_tracked(self, variant));
 		arg = SCAN_OF(self->range,
-			.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-			.vec = to_u64(vec),
-			.vec_len = ARRAY_SIZE(vec),
-			.category_mask = PAGE_IS_WRITTEN,
-			.return_mask = PAGE_IS_WRITTEN);
+			      .flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+			      .vec = to_u64(vec),
+			      .vec_len = ARRAY_SIZE(vec),
+			      .category_mask = PAGE_IS_WRITTEN,
+			      .return_mask = PAGE_IS_WRITTEN);
 		ASSERT_EQ(0, arm_failure(self, nth));
 		ret = pagemap_scan(self->range->pagemap, &arg);
 		if (!failure_happened(self)) {

@@ -27,51 +27,35 @@ FIXTURE_VARIANT(event)
 	enum memory_state state;
 };
 
-#define KIND(name, _kind, _state)					\
-	FIXTURE_VARIANT_ADD(event, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-	}
-
-KIND(anon_hole, anon, HOLE);
-KIND(zero_page, anon, READ);
-KIND(anon, anon, WRITTEN);
-KIND(stack, stack, WRITTEN);
-KIND(thp_hole, anon_thp, HOLE);
-KIND(huge_zero_page, anon_thp, READ);
-KIND(thp, anon_thp, WRITTEN);
-KIND(anon_shared, anon_shared, WRITTEN);
-KIND(sysv, sysv, WRITTEN);
-KIND(memfd_shared_hole, memfd_shared, HOLE);
-KIND(memfd_shared, memfd_shared, WRITTEN);
-KIND(memfd_private_read, memfd_private, READ);
-KIND(memfd_private, memfd_private, WRITTEN);
-KIND(memfd_shared_thp, memfd_shared_thp, WRITTEN);
-KIND(memfd_private_thp_read, memfd_private_thp, READ);
-KIND(file_shared_hole, file_shared, HOLE);
-KIND(file_shared, file_shared, WRITTEN);
-KIND(file_private_read, file_private, READ);
-KIND(file_private, file_private, WRITTEN);
-KIND(hugetlb_shared_hole, hugetlb_shared, HOLE);
-KIND(hugetlb_shared, hugetlb_shared, WRITTEN);
-KIND(hugetlb_private_hole, hugetlb_private, HOLE);
-KIND(hugetlb_private, hugetlb_private, WRITTEN);
-KIND(hugetlb_private_file_read, hugetlb_memfd_private, READ);
-KIND(hugetlb_private_file, hugetlb_memfd_private, WRITTEN);
-
-static bool is_shmem_thp(const struct memory_kind *kind)
-{
-	return kind->thp && kind->backing == BACKING_MEMFD;
-}
+FIXTURE_VARIANT_ADD(event, anon_hole) { KIND(anon, HOLE) };
+FIXTURE_VARIANT_ADD(event, zero_page) { KIND(anon, READ) };
+FIXTURE_VARIANT_ADD(event, anon) { KIND(anon, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, stack) { KIND(stack, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, thp_hole) { KIND(anon_thp, HOLE) };
+FIXTURE_VARIANT_ADD(event, huge_zero_page) { KIND(anon_thp, READ) };
+FIXTURE_VARIANT_ADD(event, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, anon_shared) { KIND(anon_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, sysv) { KIND(sysv, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, memfd_shared_hole) { KIND(memfd_shared, HOLE) };
+FIXTURE_VARIANT_ADD(event, memfd_shared) { KIND(memfd_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, memfd_private_read) { KIND(memfd_private, READ) };
+FIXTURE_VARIANT_ADD(event, memfd_private) { KIND(memfd_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, memfd_private_thp_read) { KIND(memfd_private_thp, READ) };
+FIXTURE_VARIANT_ADD(event, file_shared_hole) { KIND(file_shared, HOLE) };
+FIXTURE_VARIANT_ADD(event, file_shared) { KIND(file_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, file_private_read) { KIND(file_private, READ) };
+FIXTURE_VARIANT_ADD(event, file_private) { KIND(file_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, hugetlb_shared_hole) { KIND(hugetlb_shared, HOLE) };
+FIXTURE_VARIANT_ADD(event, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, hugetlb_private_hole) { KIND(hugetlb_private, HOLE) };
+FIXTURE_VARIANT_ADD(event, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(event, hugetlb_private_file_read) { KIND(hugetlb_memfd_private, READ) };
+FIXTURE_VARIANT_ADD(event, hugetlb_private_file) { KIND(hugetlb_memfd_private, WRITTEN) };
 
 FIXTURE_SETUP(event)
 {
-	if (mainline_kernel()) {
-		SKIP_SETUP_IF(variant->kind->hugetlb && variant->state == MEMORY_HOLE ?
-			"mainline: a hole in hugetlb is not WRITTEN" : NULL);
-		SKIP_SETUP_IF(is_shmem_thp(variant->kind) ?
-			"mainline: all of a huge page of shmem" : NULL);
-	}
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, 0);

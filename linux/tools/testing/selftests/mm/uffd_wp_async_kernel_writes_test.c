@@ -20,6 +20,7 @@ FIXTURE(kernel)
 	struct range *range;
 	size_t target;
 	char *to;	/* in the middle of the target */
+	int flags;	/* of the uffd */
 	int uffd;
 	int pipe[2];
 };
@@ -28,59 +29,41 @@ FIXTURE_VARIANT(kernel)
 {
 	const struct memory_kind *kind;
 	enum memory_state state;
-	int flags;
+	bool all_modes;		/* or UFFD_USER_MODE_ONLY */
 };
 
-#define KIND(name, _kind, _state)					\
-	FIXTURE_VARIANT_ADD(kernel, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-		.flags = UFFD_USER_MODE_ONLY,				\
-	}
-
-FIXTURE_VARIANT_ADD(kernel, anon_all_modes)
-{
-	.kind = &memory_anon,
-	.state = MEMORY_WRITTEN,
-	.flags = 0,
-};
-
-KIND(anon_hole, anon, HOLE);
-KIND(zero_page, anon, READ);
-KIND(anon, anon, WRITTEN);
-KIND(stack, stack, WRITTEN);
-KIND(huge_zero_page, anon_thp, READ);
-KIND(thp, anon_thp, WRITTEN);
-KIND(sysv, sysv, WRITTEN);
-KIND(memfd_shared_hole, memfd_shared, HOLE);
-KIND(memfd_shared, memfd_shared, WRITTEN);
-KIND(memfd_private_hole, memfd_private, HOLE);
-KIND(memfd_private_read, memfd_private, READ);
-KIND(memfd_private, memfd_private, WRITTEN);
-KIND(memfd_shared_thp, memfd_shared_thp, WRITTEN);
-KIND(memfd_private_thp_read, memfd_private_thp, READ);
-KIND(file_shared_hole, file_shared, HOLE);
-KIND(file_shared_read, file_shared, READ);
-KIND(file_shared, file_shared, WRITTEN);
-KIND(file_private_read, file_private, READ);
-KIND(hugetlb_shared, hugetlb_shared, WRITTEN);
-KIND(hugetlb_shared_hole, hugetlb_shared, HOLE);
-KIND(hugetlb_private, hugetlb_private, WRITTEN);
-KIND(hugetlb_private_hole, hugetlb_private, HOLE);
-KIND(hugetlb_private_file_read, hugetlb_memfd_private, READ);
+FIXTURE_VARIANT_ADD(kernel, anon_all_modes) { KIND(anon, WRITTEN), .all_modes = true };
+FIXTURE_VARIANT_ADD(kernel, anon_hole) { KIND(anon, HOLE) };
+FIXTURE_VARIANT_ADD(kernel, zero_page) { KIND(anon, READ) };
+FIXTURE_VARIANT_ADD(kernel, anon) { KIND(anon, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, stack) { KIND(stack, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, huge_zero_page) { KIND(anon_thp, READ) };
+FIXTURE_VARIANT_ADD(kernel, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, sysv) { KIND(sysv, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, memfd_shared_hole) { KIND(memfd_shared, HOLE) };
+FIXTURE_VARIANT_ADD(kernel, memfd_shared) { KIND(memfd_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, memfd_private_hole) { KIND(memfd_private, HOLE) };
+FIXTURE_VARIANT_ADD(kernel, memfd_private_read) { KIND(memfd_private, READ) };
+FIXTURE_VARIANT_ADD(kernel, memfd_private) { KIND(memfd_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, memfd_private_thp_read) { KIND(memfd_private_thp, READ) };
+FIXTURE_VARIANT_ADD(kernel, file_shared_hole) { KIND(file_shared, HOLE) };
+FIXTURE_VARIANT_ADD(kernel, file_shared_read) { KIND(file_shared, READ) };
+FIXTURE_VARIANT_ADD(kernel, file_shared) { KIND(file_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, file_private_read) { KIND(file_private, READ) };
+FIXTURE_VARIANT_ADD(kernel, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, hugetlb_shared_hole) { KIND(hugetlb_shared, HOLE) };
+FIXTURE_VARIANT_ADD(kernel, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(kernel, hugetlb_private_hole) { KIND(hugetlb_private, HOLE) };
+FIXTURE_VARIANT_ADD(kernel, hugetlb_private_file_read) { KIND(hugetlb_memfd_private, READ) };
 
 FIXTURE_SETUP(kernel)
 {
-	if (mainline_kernel()) {
-		SKIP_SETUP_IF(variant->kind->hugetlb && variant->state == MEMORY_HOLE ?
-			"mainline: a hole in hugetlb is not WRITTEN" : NULL);
-		SKIP_SETUP_IF(variant->kind == &memory_memfd_shared_thp ||
-			variant->kind == &memory_memfd_private_thp ?
-			"mainline: all of a huge page of shmem" : NULL);
-	}
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
+	self->flags = variant->all_modes ? 0 : UFFD_USER_MODE_ONLY;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
-			   variant->state, variant->flags, 0);
+			   variant->state, self->flags, 0);
 	self->target = self->range->nr * 5 / 8;
 	self->to = self->range->addr + self->target * self->range->unit +
 		   self->range->unit / 2;
@@ -216,13 +199,13 @@ TEST_F(kernel, direct_io)
 }
 
 /* The child tracks its own memory; its parent pokes and scans it. */
-static int traced_child(FIXTURE_DATA(kernel) *self, int flags)
+static int traced_child(FIXTURE_DATA(kernel) *self)
 {
 	close(self->range->pagemap);
 	self->range->pagemap = pagemap_open(0);
 	/* fork() copies no page tables of what it can find in a file again. */
 	load_all(self->range);
-	if (uffd_track(self->range, flags, 0) < 0)
+	if (uffd_track(self->range, self->flags, 0) < 0)
 		return 1;
 	if (strcmp(pages_all(self->range), pages_take(self->range)))
 		return 2;
@@ -241,7 +224,7 @@ TEST_F(kernel, ptrace_poke)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		_exit(traced_child(self, variant->flags));
+		_exit(traced_child(self));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSTOPPED(status)) TH_LOG("child: %x", status);
 

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <sys/syscall.h>
 
 #include "tracked.h"
@@ -13,10 +14,8 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE		25
 #endif
-#define MPOL_MF_MOVE		(1 << 1)
-
 #define KSM_DIR			"/sys/kernel/mm/ksm/"
-#define FRAME_MASK		((1ULL << 55) - 1)
+#define FRAME_MASK		0x7fffffffffffffULL
 #define TRIES			100
 
 /* The frame that holds a unit, or 0 when it is not to be seen. */
@@ -47,28 +46,20 @@ FIXTURE_VARIANT(replaced)
 	enum memory_state state;
 };
 
-#define KIND(name, _kind, _state)					\
-	FIXTURE_VARIANT_ADD(replaced, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-	}
-
-KIND(anon, anon, WRITTEN);
-KIND(thp, anon_thp, WRITTEN);
-KIND(memfd_shared, memfd_shared, WRITTEN);
-KIND(memfd_private_read, memfd_private, READ);
-KIND(memfd_private, memfd_private, WRITTEN);
-KIND(memfd_shared_thp, memfd_shared_thp, WRITTEN);
-KIND(file_shared, file_shared, WRITTEN);
-KIND(file_private_read, file_private, READ);
-KIND(hugetlb_shared, hugetlb_shared, WRITTEN);
-KIND(hugetlb_private, hugetlb_private, WRITTEN);
+FIXTURE_VARIANT_ADD(replaced, anon) { KIND(anon, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, memfd_shared) { KIND(memfd_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, memfd_private_read) { KIND(memfd_private, READ) };
+FIXTURE_VARIANT_ADD(replaced, memfd_private) { KIND(memfd_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, file_shared) { KIND(file_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, file_private_read) { KIND(file_private, READ) };
+FIXTURE_VARIANT_ADD(replaced, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(replaced, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
 
 FIXTURE_SETUP(replaced)
 {
-	SKIP_SETUP_IF(mainline_kernel() &&
-		      variant->kind == &memory_memfd_shared_thp ?
-		      "mainline: all of a huge page of shmem" : NULL);
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, 0);
@@ -159,40 +150,15 @@ FIXTURE_VARIANT(collapsed)
 	enum memory_state state;
 };
 
-FIXTURE_VARIANT_ADD(collapsed, anon)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(collapsed, huge_zero_page)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_READ,
-};
-
-FIXTURE_VARIANT_ADD(collapsed, anon_hole)
-{
-	.kind = &memory_anon_thp,
-	.state = MEMORY_HOLE,
-};
-
-FIXTURE_VARIANT_ADD(collapsed, memfd_shared)
-{
-	.kind = &memory_memfd_shared_thp,
-	.state = MEMORY_WRITTEN,
-};
-
-FIXTURE_VARIANT_ADD(collapsed, memfd_shared_hole)
-{
-	.kind = &memory_memfd_shared_thp,
-	.state = MEMORY_HOLE,
-};
+FIXTURE_VARIANT_ADD(collapsed, anon) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(collapsed, huge_zero_page) { KIND(anon_thp, READ) };
+FIXTURE_VARIANT_ADD(collapsed, anon_hole) { KIND(anon_thp, HOLE) };
+FIXTURE_VARIANT_ADD(collapsed, memfd_shared) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(collapsed, memfd_shared_hole) { KIND(memfd_shared_thp, HOLE) };
 
 FIXTURE_SETUP(collapsed)
 {
-	SKIP_SETUP_IF(mainline_kernel() && variant->kind->backing ?
-		      "mainline: all of a huge page of shmem" : NULL);
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, 0);
@@ -364,7 +330,7 @@ TEST_F_TIMEOUT(ksm, merge_of_armed_and_written_keeps_both, 300)
 	char *page = self->range->addr + 5 * self->range->unit;
 
 	ASSERT_STREQ("0-7", pages_take(self->range));
-	*(volatile char *)page = 0x77;
+	poke(page, 0x77);
 	ASSERT_WRITTEN("5", self->range);
 	SKIP_IF(wait_for_ksm(self));
 	MAINLINE_DIFFERS("merging counts as a write", true,
@@ -378,7 +344,7 @@ TEST_F_TIMEOUT(ksm, unmerged_pages_lose_no_write, 300)
 	const char *written;
 
 	ASSERT_STREQ("0-7", pages_take(self->range));
-	*(volatile char *)(self->range->addr + 2 * self->range->unit) = 0x77;
+	poke(self->range->addr + 2 * self->range->unit, 0x77);
 	SKIP_IF(wait_for_ksm(self));
 	ASSERT_EQ(0, madvise(self->range->addr, self->len, MADV_UNMERGEABLE));
 	ASSERT_FALSE(all_merged(self->range));

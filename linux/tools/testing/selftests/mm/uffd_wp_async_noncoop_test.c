@@ -75,44 +75,44 @@ FIXTURE_VARIANT(noncoop)
 	__u64 features;
 };
 
-#define EVENTS	(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |	\
-		 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP)
+#define EVENTS								\
+	.features = UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | \
+		    UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP
 
-#define VARIANT(name, _kind, _state, _features)				\
-	FIXTURE_VARIANT_ADD(noncoop, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-		.features = _features,					\
-	}
-
-#define KIND(name, _kind, _state)					\
-	VARIANT(name, _kind, _state, 0);				\
-	VARIANT(name##_with_events, _kind, _state, EVENTS)
-
-KIND(anon_hole, anon, HOLE);
-KIND(zero_page, anon, READ);
-KIND(anon, anon, WRITTEN);
-KIND(huge_zero_page, anon_thp, READ);
-KIND(thp, anon_thp, WRITTEN);
-KIND(memfd_shared_hole, memfd_shared, HOLE);
-KIND(memfd_shared, memfd_shared, WRITTEN);
-KIND(memfd_private_read, memfd_private, READ);
-KIND(memfd_private, memfd_private, WRITTEN);
-KIND(memfd_shared_thp, memfd_shared_thp, WRITTEN);
-KIND(file_shared, file_shared, WRITTEN);
-KIND(file_private, file_private, WRITTEN);
-KIND(hugetlb_shared, hugetlb_shared, WRITTEN);
-KIND(hugetlb_private_hole, hugetlb_private, HOLE);
-KIND(hugetlb_private, hugetlb_private, WRITTEN);
+FIXTURE_VARIANT_ADD(noncoop, anon_hole) { KIND(anon, HOLE) };
+FIXTURE_VARIANT_ADD(noncoop, anon_hole_events) { KIND(anon, HOLE), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, zero_page) { KIND(anon, READ) };
+FIXTURE_VARIANT_ADD(noncoop, zero_page_events) { KIND(anon, READ), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, anon) { KIND(anon, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, anon_events) { KIND(anon, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, huge_zero_page) { KIND(anon_thp, READ) };
+FIXTURE_VARIANT_ADD(noncoop, huge_zero_page_events) { KIND(anon_thp, READ), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, thp_events) { KIND(anon_thp, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, memfd_shared_hole) { KIND(memfd_shared, HOLE) };
+FIXTURE_VARIANT_ADD(noncoop, memfd_shared_hole_events) { KIND(memfd_shared, HOLE), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, memfd_shared) { KIND(memfd_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, memfd_shared_events) { KIND(memfd_shared, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, memfd_private_read) { KIND(memfd_private, READ) };
+FIXTURE_VARIANT_ADD(noncoop, memfd_private_read_events) { KIND(memfd_private, READ), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, memfd_private) { KIND(memfd_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, memfd_private_events) { KIND(memfd_private, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, memfd_shared_thp_events) { KIND(memfd_shared_thp, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, file_shared) { KIND(file_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, file_shared_events) { KIND(file_shared, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, file_private) { KIND(file_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, file_private_events) { KIND(file_private, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, hugetlb_shared_events) { KIND(hugetlb_shared, WRITTEN), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, hugetlb_private_hole) { KIND(hugetlb_private, HOLE) };
+FIXTURE_VARIANT_ADD(noncoop, hugetlb_private_hole_events) { KIND(hugetlb_private, HOLE), EVENTS };
+FIXTURE_VARIANT_ADD(noncoop, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(noncoop, hugetlb_private_events) { KIND(hugetlb_private, WRITTEN), EVENTS };
 
 FIXTURE_SETUP(noncoop)
 {
-	if (mainline_kernel()) {
-		SKIP_SETUP_IF(variant->kind->hugetlb && variant->state == MEMORY_HOLE ?
-			"mainline: a hole in hugetlb is not WRITTEN" : NULL);
-		SKIP_SETUP_IF(variant->kind == &memory_memfd_shared_thp ?
-			"mainline: all of a huge page of shmem" : NULL);
-	}
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, variant->features);

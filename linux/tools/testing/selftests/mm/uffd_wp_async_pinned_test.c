@@ -101,19 +101,13 @@ FIXTURE_VARIANT(pinned)
 	enum memory_state state;
 };
 
-#define KIND(name, _kind, _state)					\
-	FIXTURE_VARIANT_ADD(pinned, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-	}
-
-KIND(anon_hole, anon, HOLE);
-KIND(anon, anon, WRITTEN);
-KIND(thp, anon_thp, WRITTEN);
-KIND(memfd_shared, memfd_shared, WRITTEN);
-KIND(memfd_private_read, memfd_private, READ);
-KIND(hugetlb_shared, hugetlb_shared, WRITTEN);
-KIND(hugetlb_private, hugetlb_private, WRITTEN);
+FIXTURE_VARIANT_ADD(pinned, anon_hole) { KIND(anon, HOLE) };
+FIXTURE_VARIANT_ADD(pinned, anon) { KIND(anon, WRITTEN) };
+FIXTURE_VARIANT_ADD(pinned, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(pinned, memfd_shared) { KIND(memfd_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(pinned, memfd_private_read) { KIND(memfd_private, READ) };
+FIXTURE_VARIANT_ADD(pinned, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(pinned, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
 
 static int pin(FIXTURE_DATA(pinned) *self)
 {
@@ -166,11 +160,11 @@ TEST_F(pinned, before_it_is_armed_stays_written)
 	MAINLINE_DIFFERS_STR("arms it, and misses what the device writes", "",
 			     pages_written(self->range));
 	ASSERT_TRUE(pages_have(pages_written(self->range),
-			      self->target));
+			       self->target));
 	/* And again: reported with every scan. */
 	ASSERT_TRUE(pages_have(pages_take(self->range), self->target));
 	ASSERT_TRUE(pages_have(pages_written(self->range),
-			      self->target));
+			       self->target));
 
 	ASSERT_EQ(4, ring_read_fixed(&self->ring, self->pipe[0], self->to, 4));
 	ASSERT_EQ(0, memcmp(self->to, "data", 4));
@@ -209,7 +203,7 @@ TEST_F(pinned, neighbours_are_tracked)
 	ASSERT_WRITTEN(pages_one(self->target), self->range);
 	store(self->range, self->target - 1);
 	ASSERT_TRUE(pages_have(pages_take(self->range),
-			      self->target - 1));
+			       self->target - 1));
 	ASSERT_WRITTEN(pages_one(self->target), self->range);
 }
 

@@ -37,7 +37,7 @@ FIXTURE(race)
 	int uffd;
 	char *copy;
 	struct swap_area area;
-	enum disturbance disturbance;
+	enum disturbance with;
 	atomic_bool stop;
 	atomic_ulong nr_writes;
 	pthread_t writers[NR_WRITERS];
@@ -48,56 +48,48 @@ FIXTURE_VARIANT(race)
 {
 	const struct memory_kind *kind;
 	enum memory_state state;
-	enum disturbance disturbance;
+	enum disturbance with;
 };
 
-#define RACE(name, _kind, _state, _disturbance)				\
-	FIXTURE_VARIANT_ADD(race, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_##_state,				\
-		.disturbance = _disturbance,				\
-	}
-
-RACE(anon, anon, HOLE, NOTHING);
-RACE(anon_reclaimed, anon, WRITTEN, RECLAIM);
-RACE(anon_forked, anon, WRITTEN, FORK);
-RACE(zero_page, anon, READ, NOTHING);
-RACE(thp, anon_thp, WRITTEN, NOTHING);
-RACE(thp_reclaimed, anon_thp, WRITTEN, RECLAIM);
-RACE(thp_collapsed, anon_thp, WRITTEN, COLLAPSE);
-RACE(thp_forked, anon_thp, WRITTEN, FORK);
-RACE(huge_zero_page, anon_thp, READ, COLLAPSE);
-RACE(memfd_shared, memfd_shared, HOLE, NOTHING);
-RACE(memfd_shared_reclaimed, memfd_shared, WRITTEN, RECLAIM);
-RACE(memfd_private, memfd_private, READ, FORK);
-RACE(memfd_shared_thp, memfd_shared_thp, WRITTEN, NOTHING);
-RACE(memfd_shared_thp_collapsed, memfd_shared_thp, WRITTEN, COLLAPSE);
-RACE(memfd_shared_thp_reclaimed, memfd_shared_thp, WRITTEN, RECLAIM);
-RACE(file_shared, file_shared, HOLE, NOTHING);
-RACE(file_shared_reclaimed, file_shared, WRITTEN, RECLAIM);
-RACE(file_private, file_private, READ, FORK);
-RACE(hugetlb_shared, hugetlb_shared, WRITTEN, NOTHING);
-RACE(hugetlb_private, hugetlb_private, WRITTEN, NOTHING);
-RACE(hugetlb_private_hole, hugetlb_private, HOLE, NOTHING);
+FIXTURE_VARIANT_ADD(race, anon) { KIND(anon, HOLE) };
+FIXTURE_VARIANT_ADD(race, anon_reclaimed) { KIND(anon, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, anon_forked) { KIND(anon, WRITTEN), .with = FORK };
+FIXTURE_VARIANT_ADD(race, zero_page) { KIND(anon, READ) };
+FIXTURE_VARIANT_ADD(race, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(race, thp_reclaimed) { KIND(anon_thp, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, thp_collapsed) { KIND(anon_thp, WRITTEN), .with = COLLAPSE };
+FIXTURE_VARIANT_ADD(race, thp_forked) { KIND(anon_thp, WRITTEN), .with = FORK };
+FIXTURE_VARIANT_ADD(race, huge_zero_page) { KIND(anon_thp, READ), .with = COLLAPSE };
+FIXTURE_VARIANT_ADD(race, memfd_shared) { KIND(memfd_shared, HOLE) };
+FIXTURE_VARIANT_ADD(race, memfd_shared_reclaimed) { KIND(memfd_shared, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, memfd_private) { KIND(memfd_private, READ), .with = FORK };
+FIXTURE_VARIANT_ADD(race, memfd_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(race, memfd_collapsed) { KIND(memfd_shared_thp, WRITTEN), .with = COLLAPSE };
+FIXTURE_VARIANT_ADD(race, memfd_reclaimed) { KIND(memfd_shared_thp, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, file_shared) { KIND(file_shared, HOLE) };
+FIXTURE_VARIANT_ADD(race, file_shared_reclaimed) { KIND(file_shared, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, file_private) { KIND(file_private, READ), .with = FORK };
+FIXTURE_VARIANT_ADD(race, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(race, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(race, hugetlb_private_hole) { KIND(hugetlb_private, HOLE) };
 
 FIXTURE_SETUP(race)
 {
 	const char *reason = NULL;
 
-	SKIP_SETUP_IF(mainline_kernel() && variant->kind->hugetlb &&
-		      variant->state == MEMORY_HOLE ?
-		      "mainline: a hole in hugetlb is not WRITTEN" : NULL);
+	if (!variant->kind->thp)
+		SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
-	self->disturbance = variant->disturbance;
+	self->with = variant->with;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, 0);
 	self->len = self->range->nr * self->range->unit;
 	self->copy = malloc(self->len);
-	ASSERT_TRUE(self->copy != NULL);
+	ASSERT_TRUE(!!self->copy);
 	/* The copy starts as the memory is, and nothing is written. */
 	memcpy(self->copy, self->range->addr, self->len);
 	ASSERT_STREQ("", pages_written(self->range));
-	if (self->disturbance == RECLAIM)
+	if (self->with == RECLAIM)
 		reason = swap_area_on(&self->area, SWAP_SIZE);
 	if (reason)
 		memory_free(&self->mem);
@@ -122,14 +114,15 @@ static unsigned int next_random(unsigned int *seed)
 static void *writer_main(void *data)
 {
 	static atomic_uint next_seed = 1;
-	FIXTURE_DATA(race) *self = data;
 	unsigned int seed = atomic_fetch_add(&next_seed, 1), page;
-	size_t pages = self->len / base_page();
+	FIXTURE_DATA(race) *self = data;
+	size_t pages;
 
+	pages = self->len / base_page();
 	while (!atomic_load(&self->stop)) {
 		page = next_random(&seed) % pages;
-		*(volatile char *)(self->range->addr + page * base_page() +
-				   next_random(&seed) % base_page()) = seed;
+		poke(self->range->addr + page * base_page() +
+		     next_random(&seed) % base_page(), seed);
 		if (!(atomic_fetch_add(&self->nr_writes, 1) % 64))
 			sched_yield();
 	}
@@ -153,7 +146,7 @@ static void *disturber_main(void *data)
 	pid_t pid;
 
 	while (!atomic_load(&self->stop)) {
-		switch (self->disturbance) {
+		switch (self->with) {
 		case RECLAIM:
 			madvise(self->range->addr, self->len, MADV_PAGEOUT);
 			break;

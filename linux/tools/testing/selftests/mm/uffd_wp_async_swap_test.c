@@ -29,21 +29,15 @@ FIXTURE_VARIANT(swap)
 	enum memory_state state;
 };
 
-#define KIND(name, _kind)						\
-	FIXTURE_VARIANT_ADD(swap, name) {				\
-		.kind = &memory_##_kind,				\
-		.state = MEMORY_WRITTEN,				\
-	}
-
-KIND(anon, anon);
-KIND(stack, stack);
-KIND(thp, anon_thp);
-KIND(anon_shared, anon_shared);
-KIND(sysv, sysv);
-KIND(memfd_shared, memfd_shared);
-KIND(memfd_private, memfd_private);
-KIND(memfd_shared_thp, memfd_shared_thp);
-KIND(file_private, file_private);
+FIXTURE_VARIANT_ADD(swap, anon) { KIND(anon, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, stack) { KIND(stack, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, thp) { KIND(anon_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, anon_shared) { KIND(anon_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, sysv) { KIND(sysv, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, memfd_shared) { KIND(memfd_shared, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, memfd_private) { KIND(memfd_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
+FIXTURE_VARIANT_ADD(swap, file_private) { KIND(file_private, WRITTEN) };
 
 /* A page just faulted in waits on its processor's list; stay on that one. */
 static void stay_here(void)
@@ -77,9 +71,7 @@ FIXTURE_SETUP(swap)
 {
 	const char *reason;
 
-	SKIP_SETUP_IF(mainline_kernel() &&
-		variant->kind == &memory_memfd_shared_thp ?
-		"mainline: all of a huge page of shmem" : NULL);
+	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	SKIP_SETUP_IF(missing_wp_async());
 	stay_here();
 	self->range = &self->mem.range;

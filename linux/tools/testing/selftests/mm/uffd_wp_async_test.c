@@ -12,7 +12,7 @@
 #include "tracked.h"
 
 /* Feature bits that mainline gave to other things, and that are ours to keep. */
-#define MAINLINE_BITS	(1ULL << 14 | 1ULL << 16 | 1ULL << 17 | 1ULL << 18)
+#define MAINLINE_BITS	0x74000
 
 FIXTURE(api)
 {
