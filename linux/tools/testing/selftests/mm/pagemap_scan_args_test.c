@@ -55,13 +55,10 @@ static struct pm_scan_arg valid(FIXTURE_DATA(args) *self)
 
 static bool vec_untouched(FIXTURE_DATA(args) *self)
 {
-	const unsigned char *byte = (const unsigned char *)self->vec;
-	size_t i;
+	const unsigned char *bytes = (const unsigned char *)self->vec;
 
-	for (i = 0; i < sizeof(self->vec); i++)
-		if (byte[i] != VEC_POISON)
-			return false;
-	return true;
+	return *bytes == VEC_POISON &&
+	       !memcmp(bytes, bytes + 1, sizeof(self->vec) - 1);
 }
 
 /* The call fails so, and neither the argument nor the memory changes. */

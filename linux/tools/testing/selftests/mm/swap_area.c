@@ -69,13 +69,11 @@ static int make_zram(struct swap_area *area, size_t size)
 	return open(ZRAM_DEV, O_RDWR | O_CLOEXEC);
 }
 
-/* All of it written: swap takes no file with holes. */
+/* Swap takes a file that has all of its blocks, whatever is in them. */
 static int make_file(struct swap_area *area, size_t size)
 {
 	const char *dir = memory_file_dir();
-	static char zeroes[1 << 16];
-	size_t done;
-	int fd;
+	int fd, err;
 
 	if (!dir)
 		return -ENOENT;
@@ -83,11 +81,11 @@ static int make_file(struct swap_area *area, size_t size)
 	fd = mkostemp(area->path, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	for (done = 0; done < size; done += sizeof(zeroes)) {
-		if (write(fd, zeroes, sizeof(zeroes)) != sizeof(zeroes)) {
-			close(fd);
-			return -EIO;
-		}
+	if (fallocate(fd, 0, 0, size)) {
+		err = -errno;
+		close(fd);
+		unlink(area->path);
+		return err;
 	}
 	return fd;
 }

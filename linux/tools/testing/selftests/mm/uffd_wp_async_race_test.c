@@ -19,7 +19,7 @@
 #define NR_WRITERS	2
 #define NR_SCANS	400
 #define VEC_LEN		32
-#define SWAP_SIZE	(32UL << 20)
+#define SWAP_SIZE	(16UL << 20)
 
 /* What goes on besides writing and scanning. */
 enum disturbance {

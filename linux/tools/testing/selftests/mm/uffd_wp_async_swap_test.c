@@ -9,7 +9,7 @@
 #include "swap_area.h"
 #include "tracked.h"
 
-#define SWAP_SIZE	(32UL << 20)
+#define SWAP_SIZE	(16UL << 20)
 #define TRIES		100
 
 FIXTURE(swap)
