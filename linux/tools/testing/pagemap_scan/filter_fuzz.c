@@ -65,6 +65,20 @@ static u64 best_page(const struct pagemap_filter *filter, u64 known,
 	return page;
 }
 
+/* One bit too many, or not, in one of the masks */
+static void check_valid(struct input *input, struct pagemap_filter filter)
+{
+	u64 *const masks[] = {
+		&filter.inverted, &filter.mask, &filter.anyof, &filter.ret,
+	};
+	int i;
+
+	for (i = 0; i < 4; i++)
+		*masks[i] &= 0xff;
+	*masks[take_byte(input) % 4] |= 1ULL << take_byte(input) % 64;
+	CHECK(pagemap_filter_valid(&filter) == valid(&filter));
+}
+
 int fuzz_one(const u8 *data, size_t size)
 {
 	struct input input = { data, size };
@@ -84,6 +98,7 @@ int fuzz_one(const u8 *data, size_t size)
 	int i;
 
 	CHECK(pagemap_filter_valid(&filter) == valid(&filter));
+	check_valid(&input, filter);
 	CHECK(pagemap_filter_match(&filter, categories) ==
 	      matches(&filter, categories));
 	CHECK(possible ==
@@ -95,6 +110,7 @@ int fuzz_one(const u8 *data, size_t size)
 		const u64 page = (categories & known) | (guess & ~known);
 		const u64 other = (categories & wants) | (guess & ~wants);
 
+		CHECK((other & filter.ret) == (categories & filter.ret));
 		CHECK(possible || !pagemap_filter_match(&filter, page));
 		CHECK(pagemap_filter_match(&filter, other) ==
 		      pagemap_filter_match(&filter, categories));
