@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a page is, from the value of its entry: see category.h
+ */
+#include <linux/dax.h>
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/swapops.h>
+#include <linux/uffd_wp_async.h>
+#include <linux/userfaultfd_k.h>
+
+#include "category.h"
+
+static enum pagemap_class_file class_file(struct vm_area_struct *vma)
+{
+	if (vma_is_anonymous(vma))
+		return PAGEMAP_FILE_NONE;
+	/* A private mapping has copies of its own; DAX has no pages to show */
+	if (!(vma->vm_flags & VM_SHARED) || vma_is_dax(vma))
+		return PAGEMAP_FILE_LOOK;
+	return PAGEMAP_FILE_EVERY;
+}
+
+/**
+ * pagemap_class_of - what the pages of a VMA have in common
+ * @vma: the VMA
+ * @wants: the categories that anybody will look at
+ *
+ * Context: the mmap_lock is held.
+ */
+struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants)
+{
+	struct pagemap_class class = {
+		.vma = vma,
+		.wants = wants,
+		.file = class_file(vma),
+		.tracked = userfaultfd_wp_async(vma),
+	};
+
+	if (vma->vm_flags & VM_SOFTDIRTY)
+		class.all |= PAGE_IS_SOFT_DIRTY;
+	if (is_vm_hugetlb_page(vma))
+		class.all |= PAGE_IS_HUGE;
+	if (class.tracked)
+		class.all |= PAGE_IS_WPALLOWED;
+
+	class.empty = class.all;
+	if (class.tracked)
+		class.empty |= PAGE_IS_WRITTEN;
+	return class;
+}
+
+/* PAGE_IS_FILE if a page that is present, and not special, is a file's */
+static u64 file_category(const struct pagemap_class *class, unsigned long addr,
+			 pte_t pte)
+{
+	struct page *page;
+
+	if (class->file != PAGEMAP_FILE_LOOK)
+		return class->file == PAGEMAP_FILE_EVERY ? PAGE_IS_FILE : 0;
+	if (!(class->wants & PAGE_IS_FILE))
+		return 0;
+	page = vm_normal_page(class->vma, addr, pte);
+	return page && !PageAnon(page) ? PAGE_IS_FILE : 0;
+}
+
+static u64 present_pte_categories(const struct pagemap_class *class,
+				  unsigned long addr, pte_t pte)
+{
+	u64 categories = class->all | PAGE_IS_PRESENT;
+
+	if (!pte_uffd_wp(pte))
+		categories |= PAGE_IS_WRITTEN;
+	if (pte_soft_dirty(pte))
+		categories |= PAGE_IS_SOFT_DIRTY;
+	if (is_zero_pfn(pte_pfn(pte)))
+		categories |= PAGE_IS_PFNZERO;
+	else if (!pte_special(pte))
+		categories |= file_category(class, addr, pte);
+	return categories;
+}
+
+/* A swap entry, a marker, or what else is neither present nor nothing */
+static u64 swap_categories(const struct pagemap_class *class, swp_entry_t entry,
+			   bool armed, bool soft_dirty)
+{
+	u64 categories = class->all;
+
+	if (soft_dirty)
+		categories |= PAGE_IS_SOFT_DIRTY;
+	/* Nothing is behind a marker, neither in memory nor in swap */
+	if (is_pte_marker_entry(entry))
+		return armed ? categories : categories | class->empty;
+
+	categories |= PAGE_IS_SWAPPED;
+	if (!armed)
+		categories |= PAGE_IS_WRITTEN;
+	if (is_pfn_swap_entry(entry) && !PageAnon(pfn_swap_entry_to_page(entry)))
+		categories |= PAGE_IS_FILE;
+	return categories;
+}
+
+static u64 pte_categories(const struct pagemap_class *class, unsigned long addr,
+			  pte_t pte)
+{
+	if (pte_present(pte))
+		return present_pte_categories(class, addr, pte);
+	if (pte_none(pte))
+		return class->empty;
+	return swap_categories(class, pte_to_swp_entry(pte),
+			       pte_swp_uffd_wp_any(pte), pte_swp_soft_dirty(pte));
+}
+
+#ifdef CONFIG_X86
+/*
+ * The bits of an entry that say what the categories of the next page are, if
+ * they are equal to those of this page; 0 if that takes a closer look.
+ */
+static pteval_t run_bits(const struct pagemap_class *class, pte_t pte)
+{
+	pteval_t bits = _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_SPECIAL;
+
+	if (!(pte_flags(pte) & (_PAGE_PRESENT | _PAGE_PROTNONE)))
+		return 0;
+	/* The zero page or not, a file's page or not: the bits do not tell */
+	if (pte_special(pte) && (class->wants & (PAGE_IS_PFNZERO | PAGE_IS_FILE)))
+		return 0;
+	if (class->file == PAGEMAP_FILE_LOOK && (class->wants & PAGE_IS_FILE))
+		return 0;
+
+	if (class->wants & PAGE_IS_WRITTEN)
+		bits |= _PAGE_UFFD_WP;
+	if (class->wants & PAGE_IS_SOFT_DIRTY)
+		bits |= _PAGE_SOFT_DIRTY;
+	return bits;
+}
+
+static unsigned long run_length(const struct pagemap_class *class,
+				const pte_t *ptep, unsigned long max)
+{
+	const pteval_t bits = run_bits(class, *ptep);
+	const pteval_t same = pte_val(*ptep) & bits;
+	unsigned long nr = 1;
+
+	if (!bits)
+		return 0;
+	while (nr < max && (pte_val(ptep[nr]) & bits) == same)
+		nr++;
+	return nr;
+}
+#else
+static unsigned long run_length(const struct pagemap_class *class,
+				const pte_t *ptep, unsigned long max)
+{
+	return 0;
+}
+#endif /* CONFIG_X86 */
+
+/**
+ * pagemap_pte_run - the categories of a page, and how many after it have them
+ * @class: the class of the VMA
+ * @addr: address of the page
+ * @ptep: its entry
+ * @max: how many entries there are, at least 1
+ *
+ * Categories that nobody wants may be those of the first page only.
+ *
+ * Context: the page-table lock is held.
+ * Return: the categories, and a number of pages from 1 to @max.
+ */
+struct pagemap_run pagemap_pte_run(const struct pagemap_class *class,
+				   unsigned long addr, const pte_t *ptep,
+				   unsigned long max)
+{
+	struct pagemap_run run = {
+		.categories = pte_categories(class, addr, *ptep),
+		.nr = run_length(class, ptep, max),
+	};
+
+	if (run.nr)
+		return run;
+
+	/* Empty entries, markers, the zero page: what is the same is alike */
+	for (run.nr = 1; run.nr < max; run.nr++) {
+		const pte_t pte = ptep[run.nr];
+
+		if (pte_same(pte, *ptep))
+			continue;
+		if (pte_categories(class, addr + run.nr * PAGE_SIZE, pte) !=
+		    run.categories)
+			break;
+	}
+	return run;
+}
+
+/**
+ * pagemap_pmd_categories - the categories of a huge page, or its migration
+ * @class: the class of the VMA
+ * @pmd: the entry, of which pmd_trans_huge_lock() thinks that it is huge
+ */
+u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd)
+{
+	u64 categories = class->all | PAGE_IS_HUGE;
+	struct page *page;
+
+	if (!pmd_present(pmd))
+		return PAGE_IS_HUGE |
+		       swap_categories(class, pmd_to_swp_entry(pmd),
+				       pmd_swp_uffd_wp(pmd),
+				       pmd_swp_soft_dirty(pmd));
+
+	categories |= PAGE_IS_PRESENT;
+	if (!pmd_uffd_wp(pmd))
+		categories |= PAGE_IS_WRITTEN;
+	if (pmd_soft_dirty(pmd))
+		categories |= PAGE_IS_SOFT_DIRTY;
+	if (is_huge_zero_pmd(pmd))
+		return categories | PAGE_IS_PFNZERO;
+
+	page = pmd_devmap(pmd) ? NULL : pmd_page(pmd);
+	if (page && !PageAnon(page))
+		categories |= PAGE_IS_FILE;
+	return categories;
+}
+
+/**
+ * pagemap_huge_categories - the categories of a hugetlb page
+ * @class: the class of the VMA
+ * @pte: its entry
+ */
+u64 pagemap_huge_categories(const struct pagemap_class *class, pte_t pte)
+{
+	u64 categories = class->all | PAGE_IS_PRESENT;
+
+	if (huge_pte_none(pte))
+		return class->empty;
+	if (!pte_present(pte))
+		return swap_categories(class, pte_to_swp_entry(pte),
+				       pte_swp_uffd_wp_any(pte),
+				       pte_swp_soft_dirty(pte));
+
+	if (!huge_pte_uffd_wp(pte))
+		categories |= PAGE_IS_WRITTEN;
+	if (pte_soft_dirty(pte))
+		categories |= PAGE_IS_SOFT_DIRTY;
+	if (!PageAnon(pte_page(pte)))
+		categories |= PAGE_IS_FILE;
+	return categories;
+}

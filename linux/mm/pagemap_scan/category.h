@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a page is, from the value of its entry.
+ *
+ * This is the one place that says what the categories mean. It takes entries
+ * by value and no locks. What is the same for all pages of a VMA is found out
+ * once, in a struct pagemap_class.
+ *
+ * WRITTEN has two meanings. Where writes are tracked, everything is written
+ * that is not armed, and that goes for pages that are not there, too: armed
+ * empty entries hold a marker. Elsewhere only what exists can be written.
+ */
+#ifndef _MM_PAGEMAP_SCAN_CATEGORY_H
+#define _MM_PAGEMAP_SCAN_CATEGORY_H
+
+#include <linux/mm_types.h>
+#include <linux/pagemap_scan.h>
+
+/**
+ * struct pagemap_class - what the pages of a VMA have in common
+ * @vma: the VMA; it stays what it is while the mmap_lock is held
+ * @wants: categories that are of interest; the others may be left out
+ * @all: categories that all pages have
+ * @empty: categories of a page that is not there
+ * @file: whether a page that is present is a file's: none, every, or look
+ * @tracked: whether writes are tracked
+ */
+struct pagemap_class {
+	struct vm_area_struct *vma;
+	u64 wants;
+	u64 all;
+	u64 empty;
+	enum pagemap_class_file {
+		PAGEMAP_FILE_NONE,
+		PAGEMAP_FILE_EVERY,
+		PAGEMAP_FILE_LOOK,
+	} file;
+	bool tracked;
+};
+
+/**
+ * struct pagemap_run - pages in a row that have the same categories
+ * @categories: PAGE_IS_*
+ * @nr: how many pages, at least 1
+ */
+struct pagemap_run {
+	u64 categories;
+	unsigned long nr;
+};
+
+struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants);
+struct pagemap_run pagemap_pte_run(const struct pagemap_class *class,
+				   unsigned long addr, const pte_t *ptep,
+				   unsigned long max);
+u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd);
+u64 pagemap_huge_categories(const struct pagemap_class *class, pte_t pte);
+
+#endif /* _MM_PAGEMAP_SCAN_CATEGORY_H */
