@@ -279,7 +279,7 @@ static void record_nothing(struct kunit *test)
 	memset(vec, UNTOUCHED, sizeof(vec));
 	KUNIT_EXPECT_EQ(test, fit(test, &regions, address(0), 0, A), 0ULL);
 	pagemap_regions_record(&regions, address(0), 0, A);
-	KUNIT_EXPECT_EQ(test, regions.nr, 0U);
+	KUNIT_ASSERT_EQ(test, regions.nr, 0U);
 	KUNIT_EXPECT_EQ(test, regions.pages_left, 5ULL);
 	expect_untouched(test, vec, 0);
 
@@ -288,7 +288,7 @@ static void record_nothing(struct kunit *test)
 	pagemap_regions_record(&regions, address(1), 0, A);
 	pagemap_regions_record(&regions, address(1), 0, B);
 	pagemap_regions_record(&regions, address(1), 1, A);
-	KUNIT_EXPECT_EQ(test, regions.nr, 1U);
+	KUNIT_ASSERT_EQ(test, regions.nr, 1U);
 	KUNIT_EXPECT_EQ(test, regions.pages_left, 3ULL);
 	KUNIT_EXPECT_EQ(test, vec[0].start, address(0));
 	KUNIT_EXPECT_EQ(test, vec[0].end, address(2));
@@ -315,7 +315,7 @@ static void next_batch(struct kunit *test)
 	regions.nr = 0;
 	KUNIT_EXPECT_EQ(test, pagemap_regions_fit(&regions, address(2), 4, A), 3ULL);
 	pagemap_regions_record(&regions, address(2), 3, A);
-	KUNIT_EXPECT_EQ(test, regions.nr, 1U);
+	KUNIT_ASSERT_EQ(test, regions.nr, 1U);
 	KUNIT_EXPECT_EQ(test, regions.pages_left, 0ULL);
 	KUNIT_EXPECT_EQ(test, vec[0].start, address(2));
 	KUNIT_EXPECT_EQ(test, vec[0].end, address(5));
@@ -348,12 +348,12 @@ static void last_pages(struct kunit *test)
 	/* All but the last two as one region */
 	pagemap_regions_record(&regions, 0, 1, A);
 	pagemap_regions_record(&regions, 1ULL << page_shift, last - 2, A);
-	KUNIT_EXPECT_EQ(test, regions.nr, 1U);
+	KUNIT_ASSERT_EQ(test, regions.nr, 1U);
 	KUNIT_EXPECT_EQ(test, vec[0].start, 0ULL);
 	KUNIT_EXPECT_EQ(test, vec[0].end, (last - 1) << page_shift);
 
 	pagemap_regions_record(&regions, (last - 1) << page_shift, 1, B);
-	KUNIT_EXPECT_EQ(test, regions.nr, 2U);
+	KUNIT_ASSERT_EQ(test, regions.nr, 2U);
 	KUNIT_EXPECT_EQ(test, vec[1].start, (last - 1) << page_shift);
 	KUNIT_EXPECT_EQ(test, vec[1].end, last << page_shift);
 	KUNIT_EXPECT_EQ(test, regions.pages_left, NO_LIMIT - last);

@@ -30,7 +30,7 @@ run() {
 		case $line in
 		"ok "*) result ok "${line#ok }" ;;
 		"not ok "*) result "not ok" "${line#not ok }"; bad=1 ;;
-		*) [ "$status" -eq 0 ] || echo "# $line"; continue ;;
+		*) [ "$status" -eq 0 ] || echo "# ${line#\# }"; continue ;;
 		esac
 		results=1
 	done <<<"$output"
@@ -48,7 +48,7 @@ for target in region filter; do
 	run "$target, random" "$dir/${target}_random" "$seed" "$runs"
 	if [ -n "$fuzzer" ]; then
 		run "$target, libFuzzer" "$dir/${target}_fuzz" -seed="$seed" \
-			-runs="$runs" -artifact_prefix="$dir/"
+			-runs="$runs" -verbosity=0 -artifact_prefix="$dir/"
 	else
 		result ok "$target, libFuzzer # SKIP the compiler has no libFuzzer"
 	fi
