@@ -49,7 +49,7 @@ kernel: tree ## build build/bzImage (DEBUG=1: build/bzImage-debug)
 
 shell: kernel ## a shell in the guest (DEBUG=1: on the debug kernel)
 	scripts/deps vm
-	vm/run $(if $(DEBUG),-d) -t 86400 -c $(image) sh
+	vm/run $(if $(DEBUG),-d) -c $(image) sh
 
 selftests: tree ## build the kselftests, for 64 and for 32 bits
 	scripts/deps kernel tests
