@@ -402,20 +402,28 @@ static void write_all(const struct range *range)
 	__asm__ __volatile__ ("" : : : "memory");
 }
 
-/* A file gets huge pages only from faults of a mapping that may write to it. */
+/*
+ * A file gets huge pages only from faults of a shared mapping, and transparent
+ * ones of an aligned one.  So one takes the place of the mapping for a while.
+ */
 static const char *fill_huge_file(struct memory *mem, size_t len)
 {
-	struct range range = mem->range;
+	const struct memory_kind *kind = mem->kind;
+	const int prot = PROT_READ | PROT_WRITE;
 
-	range.addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
-			  mem->fd, 0);
-	if (range.addr == MAP_FAILED)
-		return "cannot map the file a second time";
-	if (mem->kind->thp)
-		madvise(range.addr, len, MADV_HUGEPAGE);
-	write_all(&range);
-	munmap(range.addr, len);
+	if (mmap(mem->range.addr, len, prot, MAP_SHARED | MAP_FIXED, mem->fd,
+		 0) == MAP_FAILED)
+		return "cannot map the file shared";
+	if (kind->thp)
+		madvise(mem->range.addr, len, MADV_HUGEPAGE);
+	write_all(&mem->range);
 	mem->file_filled = true;
+
+	if (mmap(mem->range.addr, len, prot, kind->map_flags | MAP_FIXED,
+		 mem->fd, 0) == MAP_FAILED)
+		return "cannot map this kind of memory again";
+	if (kind->thp)
+		madvise(mem->range.addr, len, MADV_HUGEPAGE);
 	return NULL;
 }
 
