@@ -176,6 +176,12 @@ TEST_F(swap, disarmed_while_out)
 	SKIP_IF(swap_out(self));
 	ASSERT_EQ(0, uffd_unregister(self->uffd, self->range));
 	ASSERT_STREQ("", pages_armed(self->range));
+	/* Nobody tracks it now, so what is there is written, swapped or not. */
+	if (!memory_is_shared(variant->kind)) {
+		ASSERT_STREQ(pages_all(self->range),
+			     pages_with(self->range, PAGE_IS_WRITTEN |
+					PAGE_IS_SWAPPED));
+	}
 	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
 	ASSERT_STREQ("", pages_armed(self->range));
 }
