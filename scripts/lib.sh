@@ -48,6 +48,15 @@ duration()
 	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
 }
 
+# unit COUNT: what the lines stand for that the regular expression COUNT finds.
+unit()
+{
+	case $1 in
+	*ok*) echo results ;;
+	*) echo files ;;
+	esac
+}
+
 # watch_log LOG WHAT START COUNT TOTAL: say once a second on a terminal, twice
 # a minute elsewhere, how far the command writing LOG is. COUNT is a regular
 # expression for the lines that count, TOTAL about how many there will be.
@@ -60,7 +69,7 @@ watch_log()
 		text="$what: $(duration $((SECONDS - start)))"
 		if [ -n "$count" ]; then
 			n=$(grep -c "$count" "$log" || true)
-			text+=", $n${total:+ of about $total} files"
+			text+=", $n${total:+ of about $total} $(unit "$count")"
 		fi
 		if [ -t 1 ]; then
 			printf '\r\033[K%s' "$text"
@@ -106,7 +115,7 @@ step()
 		say "--- all of it: less ${log#"$TOP"/}"
 		return "$rc"
 	fi
-	say "$what: done in $(duration $((SECONDS - start)))${count:+, $(grep -c "$count" "$log" || true) files}"
+	say "$what: done in $(duration $((SECONDS - start)))${count:+, $(grep -c "$count" "$log" || true) $(unit "$count")}"
 }
 
 # git as it comes, whatever the user has in ~/.gitconfig: what is made here
@@ -152,6 +161,16 @@ results_begin()
 result()
 {
 	printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4:-}" >>"$results"
+}
+
+# tap_results SUITE PROGRAM STATUS LOG: those of one program's TAP.
+tap_results()
+{
+	{
+		echo "# program $2"
+		cat "$4"
+		echo "# status $2 $3"
+	} | "$TOP/scripts/tap" "$1" "$2" >>"$results"
 }
 
 # In RESULTS the failures wait for the summary of them all.
