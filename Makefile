@@ -16,8 +16,8 @@ image := build/bzImage$(if $(DEBUG),-debug)
 
 ##@ See it
 
-demo: ## a SQLite, checkpointed by its writes, on our kernel (NATIVE=1: on this machine's)
-	scripts/demo $(if $(NATIVE),native)
+demo: $(if $(NATIVE),,kernel) ## a SQLite, checkpointed by its writes, on our kernel (NATIVE=1: on this machine's)
+	scripts/demo $(if $(NATIVE),native,$(if $(DEBUG),debug))
 
 test: ## everything: check, fuzz, and all tests on the kernels
 	scripts/test
