@@ -41,6 +41,10 @@ check: ## the rule of the house, checkpatch, sparse, W=1, kernel-doc, shellcheck
 	scripts/deps tree kernel check
 	scripts/check
 
+commits: tree ## build every commit, and the last one without this and that and for i386 and arm64
+	scripts/deps kernel ccache cross
+	scripts/commits
+
 ##@ The kernel
 
 kernel: tree ## build build/bzImage (DEBUG=1: build/bzImage-debug)
@@ -85,5 +89,5 @@ help: ## this list
 	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux)\n'
 
 .SILENT:
-.PHONY: demo test test-quick tree refresh series check kernel shell selftests \
+.PHONY: demo test test-quick tree refresh series check commits kernel shell selftests \
 	test-kernel test-native kunit fuzz clean distclean help

@@ -8,7 +8,8 @@ shopt -s inherit_errexit
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
 LOGS=$BUILD/log
-TREE=$BUILD/linux
+# Overridden to build another tree than the assembled one.
+TREE=${TREE:-$BUILD/linux}
 JOBS=${JOBS:-$(nproc)}
 # Overridden to try the scripts on something else than the series itself.
 PATCHES=$(realpath -m "${PATCHES:-$TOP/patches}")
