@@ -14,7 +14,7 @@
 #define WRITTEN		PAGE_IS_WRITTEN
 #define FILE_PAGE	PAGE_IS_FILE
 #define PFNZERO		PAGE_IS_PFNZERO
-#define HUGE		PAGE_IS_HUGE
+#define HUGE		((__u64)PAGE_IS_HUGE)
 
 FIXTURE(sort)
 {
@@ -228,7 +228,10 @@ TEST_F(sort, untracked)
 
 TEST_F(sort, tracked_then_armed)
 {
+	const bool file_thp = variant->kind->thp && variant->kind->backing;
 	const __u64 tracked = variant->categories | PAGE_IS_WPALLOWED;
+	/* To be armed may cost a file's huge page its one entry. */
+	const __u64 kept = file_thp ? ~HUGE : ~0ULL;
 
 	SKIP_IF(missing_wp_async());
 	self->uffd = uffd_track(self->range, 0, 0);
@@ -245,14 +248,16 @@ TEST_F(sort, tracked_then_armed)
 		MAINLINE_DIFFERS("SWAPPED for a marker",
 				 tracked | PAGE_IS_SWAPPED,
 				 categories_of(self->range));
-	ASSERT_EQ(tracked, categories_of(self->range));
+	if (file_thp)
+		load_all(self->range);
+	ASSERT_EQ(tracked & kept, categories_of(self->range) & kept);
 
 	/* What was tracked is anybody's memory again. */
 	ASSERT_EQ(0, uffd_unregister(self->uffd, self->range));
 	ASSERT_STREQ("", pages_armed(self->range));
 	if (variant->state != MEMORY_HOLE) {
-		ASSERT_EQ(variant->categories | WRITTEN,
-			  categories_of(self->range));
+		ASSERT_EQ((variant->categories | WRITTEN) & kept,
+			  categories_of(self->range) & kept);
 	}
 }
 

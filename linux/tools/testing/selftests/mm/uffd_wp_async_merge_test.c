@@ -109,6 +109,8 @@ TEST_F(replaced, migrated)
 		"one memory node only" : NULL);
 	if (variant->kind->thp)
 		step = pmd_size() / base_page();
+	/* What is not mapped is not moved. */
+	load_all(self->range);
 	/* There and back, so that every page moves wherever it was. */
 	for (node = 0; node < 2; node++) {
 		for (i = 0; i < self->range->nr; i += step) {
