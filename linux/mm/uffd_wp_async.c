@@ -87,7 +87,7 @@ static bool uffd_wp_arm_present_pte(struct vm_area_struct *vma,
 		new = old;
 	ptep_modify_prot_commit(vma, addr, ptep, old, new);
 
-	return pte_needs_flush(old, new);
+	return pte_write(old) && !pte_write(new);
 }
 
 /**
@@ -171,7 +171,7 @@ bool uffd_wp_async_arm_pmd(struct vm_area_struct *vma, unsigned long addr,
 	new = pmd_mkuffd_wp(pmd_wrprotect(old));
 	set_pmd_at(vma->vm_mm, addr, pmdp, new);
 
-	return huge_pmd_needs_flush(old, new);
+	return pmd_write(old);
 }
 #else
 bool uffd_wp_async_arm_pmd(struct vm_area_struct *vma, unsigned long addr,
@@ -219,7 +219,7 @@ bool uffd_wp_async_arm_huge(struct vm_area_struct *vma, unsigned long addr,
 	new = huge_pte_mkuffd_wp(huge_pte_wrprotect(old));
 	huge_ptep_modify_prot_commit(vma, addr, ptep, old, new);
 
-	return pte_needs_flush(old, new);
+	return huge_pte_write(old);
 }
 
 /* See uffd_wp_async_resolve_huge() */
@@ -248,19 +248,16 @@ pte_t __uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 
 /*
  * See uffd_wp_async_resolve_pte(). The entry was not writable and is not yet,
- * so there is nothing in a TLB to flush.
+ * so there is nothing in a TLB to flush, and no dirty bit for the hardware to
+ * set meanwhile. The accessed bit, which it may set, is about to be set by the
+ * fault.
  */
 void __uffd_wp_async_resolve_pte(struct vm_fault *vmf)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	pte_t old, new;
-
 	lockdep_assert_held(vmf->ptl);
 
-	old = ptep_modify_prot_start(vma, vmf->address, vmf->pte);
-	new = pte_clear_uffd_wp(old);
-	ptep_modify_prot_commit(vma, vmf->address, vmf->pte, old, new);
-	vmf->orig_pte = new;
+	vmf->orig_pte = pte_clear_uffd_wp(*vmf->pte);
+	set_pte_at(vmf->vma->vm_mm, vmf->address, vmf->pte, vmf->orig_pte);
 }
 
 /* See uffd_wp_async_zap_drops() */

@@ -39,8 +39,6 @@ struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants)
 
 	if (vma->vm_flags & VM_SOFTDIRTY)
 		class.all |= PAGE_IS_SOFT_DIRTY;
-	if (is_vm_hugetlb_page(vma))
-		class.all |= PAGE_IS_HUGE;
 	if (class.tracked)
 		class.all |= PAGE_IS_WPALLOWED;
 
@@ -100,8 +98,18 @@ static u64 swap_categories(const struct pagemap_class *class, swp_entry_t entry,
 	return categories;
 }
 
-static u64 pte_categories(const struct pagemap_class *class, unsigned long addr,
-			  pte_t pte)
+/**
+ * pagemap_pte_categories - the categories of a page
+ * @class: the class of the VMA
+ * @addr: address of the page
+ * @pte: its entry
+ *
+ * Categories that nobody wants may be left out.
+ *
+ * Context: the page-table lock is held.
+ */
+u64 pagemap_pte_categories(const struct pagemap_class *class,
+			   unsigned long addr, pte_t pte)
 {
 	if (pte_present(pte))
 		return present_pte_categories(class, addr, pte);
@@ -112,17 +120,12 @@ static u64 pte_categories(const struct pagemap_class *class, unsigned long addr,
 }
 
 #ifdef CONFIG_X86
-/*
- * The bits of an entry that say what the categories of the next page are, if
- * they are equal to those of this page; 0 if that takes a closer look.
- */
-static pteval_t run_bits(const struct pagemap_class *class, pte_t pte)
+/* The bits that decide about a page that is present; 0: more than bits does */
+static pteval_t present_pte_bits(const struct pagemap_class *class, pte_t pte)
 {
 	pteval_t bits = _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_SPECIAL;
 
-	if (!(pte_flags(pte) & (_PAGE_PRESENT | _PAGE_PROTNONE)))
-		return 0;
-	/* The zero page or not, a file's page or not: the bits do not tell */
+	/* The zero page or not, a file's page or not */
 	if (pte_special(pte) && (class->wants & (PAGE_IS_PFNZERO | PAGE_IS_FILE)))
 		return 0;
 	if (class->file == PAGEMAP_FILE_LOOK && (class->wants & PAGE_IS_FILE))
@@ -135,63 +138,37 @@ static pteval_t run_bits(const struct pagemap_class *class, pte_t pte)
 	return bits;
 }
 
-static unsigned long run_length(const struct pagemap_class *class,
-				const pte_t *ptep, unsigned long max)
+/**
+ * pagemap_pte_alike - which other entries have the same categories?
+ * @class: the class of the VMA
+ * @pte: an entry
+ *
+ * What is empty, or holds a marker, is like what is the same.
+ *
+ * Return: what to compare other entries with, of this VMA and with this lock;
+ * PAGEMAP_ALIKE_NONE if it takes a closer look at each.
+ */
+struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
+				       pte_t pte)
 {
-	const pteval_t bits = run_bits(class, *ptep);
-	const pteval_t same = pte_val(*ptep) & bits;
-	unsigned long nr = 1;
+	pteval_t mask = ~(pteval_t)0;
 
-	if (!bits)
-		return 0;
-	while (nr < max && (pte_val(ptep[nr]) & bits) == same)
-		nr++;
-	return nr;
+	if (pte_present(pte))
+		mask = present_pte_bits(class, pte);
+	if (!mask)
+		return PAGEMAP_ALIKE_NONE;
+	return (struct pagemap_alike) {
+		.mask = mask,
+		.bits = pte_val(pte) & mask,
+	};
 }
 #else
-static unsigned long run_length(const struct pagemap_class *class,
-				const pte_t *ptep, unsigned long max)
+struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
+				       pte_t pte)
 {
-	return 0;
+	return PAGEMAP_ALIKE_NONE;
 }
 #endif /* CONFIG_X86 */
-
-/**
- * pagemap_pte_run - the categories of a page, and how many after it have them
- * @class: the class of the VMA
- * @addr: address of the page
- * @ptep: its entry
- * @max: how many entries there are, at least 1
- *
- * Categories that nobody wants may be those of the first page only.
- *
- * Context: the page-table lock is held.
- * Return: the categories, and a number of pages from 1 to @max.
- */
-struct pagemap_run pagemap_pte_run(const struct pagemap_class *class,
-				   unsigned long addr, const pte_t *ptep,
-				   unsigned long max)
-{
-	struct pagemap_run run = {
-		.categories = pte_categories(class, addr, *ptep),
-		.nr = run_length(class, ptep, max),
-	};
-
-	if (run.nr)
-		return run;
-
-	/* Empty entries, markers, the zero page: what is the same is alike */
-	for (run.nr = 1; run.nr < max; run.nr++) {
-		const pte_t pte = ptep[run.nr];
-
-		if (pte_same(pte, *ptep))
-			continue;
-		if (pte_categories(class, addr + run.nr * PAGE_SIZE, pte) !=
-		    run.categories)
-			break;
-	}
-	return run;
-}
 
 /**
  * pagemap_pmd_categories - the categories of a huge page, or its migration
@@ -230,12 +207,13 @@ u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd)
  */
 u64 pagemap_huge_categories(const struct pagemap_class *class, pte_t pte)
 {
-	u64 categories = class->all | PAGE_IS_PRESENT;
+	u64 categories = class->all | PAGE_IS_HUGE | PAGE_IS_PRESENT;
 
 	if (huge_pte_none(pte))
 		return class->empty;
 	if (!pte_present(pte))
-		return swap_categories(class, pte_to_swp_entry(pte),
+		return (is_pte_marker(pte) ? 0 : PAGE_IS_HUGE) |
+		       swap_categories(class, pte_to_swp_entry(pte),
 				       pte_swp_uffd_wp_any(pte),
 				       pte_swp_soft_dirty(pte));
 

@@ -39,19 +39,56 @@ struct pagemap_class {
 };
 
 /**
- * struct pagemap_run - pages in a row that have the same categories
- * @categories: PAGE_IS_*
- * @nr: how many pages, at least 1
+ * struct pagemap_alike - entries that have the same categories
+ * @mask: the bits of the entry that decide
+ * @bits: what they are
+ *
+ * To compare bits is all that it takes for most pages, which are like the one
+ * before.
  */
-struct pagemap_run {
-	u64 categories;
-	unsigned long nr;
+struct pagemap_alike {
+	unsigned long long mask;
+	unsigned long long bits;
 };
 
+/* No entry is like this */
+#define PAGEMAP_ALIKE_NONE	((struct pagemap_alike){ .mask = 0, .bits = 1 })
+
+#ifdef CONFIG_X86
+static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte)
+{
+	return (pte_val(pte) & alike->mask) == alike->bits;
+}
+
+/* The same of four entries at a time, with one branch */
+static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
+				     const pte_t *pte)
+{
+	const pteval_t differ = (pte_val(pte[0]) ^ alike->bits) |
+				(pte_val(pte[1]) ^ alike->bits) |
+				(pte_val(pte[2]) ^ alike->bits) |
+				(pte_val(pte[3]) ^ alike->bits);
+
+	return alike->mask && !(differ & alike->mask);
+}
+#else
+static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte)
+{
+	return false;
+}
+
+static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
+				     const pte_t *pte)
+{
+	return false;
+}
+#endif
+
 struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants);
-struct pagemap_run pagemap_pte_run(const struct pagemap_class *class,
-				   unsigned long addr, const pte_t *ptep,
-				   unsigned long max);
+struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
+				       pte_t pte);
+u64 pagemap_pte_categories(const struct pagemap_class *class,
+			   unsigned long addr, pte_t pte);
 u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd);
 u64 pagemap_huge_categories(const struct pagemap_class *class, pte_t pte);
 

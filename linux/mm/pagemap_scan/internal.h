@@ -128,15 +128,53 @@ int pagemap_scan_stop(struct pagemap_scan_cursor *cursor,
 		      enum pagemap_scan_stop stop);
 int pagemap_scan_fail(struct pagemap_scan_cursor *cursor, int error);
 bool pagemap_scan_should_yield(const struct pagemap_scan_cursor *cursor);
-unsigned long pagemap_scan_reserve(struct pagemap_scan_cursor *cursor,
-				   unsigned long nr, u64 categories);
-int pagemap_scan_record(struct pagemap_scan_cursor *cursor, unsigned long nr,
-			unsigned long fit, u64 categories);
 void pagemap_scan_gather(struct pagemap_scan_cursor *cursor);
 void pagemap_scan_flush(struct pagemap_scan_cursor *cursor);
 void pagemap_scan_notify(struct pagemap_scan_cursor *cursor, unsigned long end);
 void pagemap_scan_end_notify(struct pagemap_scan_cursor *cursor);
 int pagemap_scan_arm_range(struct pagemap_scan_cursor *cursor, unsigned long nr);
+
+/**
+ * pagemap_scan_reserve - how many of the pages at the cursor are to be taken?
+ * @cursor: the cursor, at the first of pages that match
+ * @nr: how many match in a row, at least 1
+ * @categories: their categories
+ *
+ * Return: 0 to @nr; if it is less than @nr, the reason is in
+ * &pagemap_scan_cursor.stop.
+ */
+static inline unsigned long
+pagemap_scan_reserve(struct pagemap_scan_cursor *cursor, unsigned long nr,
+		     u64 categories)
+{
+	const u64 report = categories & cursor->req->filter.ret;
+	const unsigned long fit = pagemap_regions_fit(&cursor->regions,
+						      cursor->addr, nr, report);
+
+	if (fit < nr)
+		cursor->stop = fit == cursor->regions.pages_left ?
+			       PAGEMAP_STOP_LIMIT : PAGEMAP_STOP_FULL;
+	return fit;
+}
+
+/**
+ * pagemap_scan_record - report the pages at the cursor, and go behind them
+ * @cursor: the cursor
+ * @nr: how many match in a row
+ * @fit: how many of them pagemap_scan_reserve() has room for
+ * @categories: their categories
+ *
+ * Return: 0, or PAGEMAP_WALK_STOP if there was not room for all.
+ */
+static inline int
+pagemap_scan_record(struct pagemap_scan_cursor *cursor, unsigned long nr,
+		    unsigned long fit, u64 categories)
+{
+	pagemap_regions_record(&cursor->regions, cursor->addr, fit,
+			       categories & cursor->req->filter.ret);
+	cursor->addr += fit << PAGE_SHIFT;
+	return fit < nr ? PAGEMAP_WALK_STOP : 0;
+}
 
 /* Does this page, which matches, have to be armed? */
 static inline bool pagemap_scan_arms(const struct pagemap_scan_cursor *cursor,

@@ -61,46 +61,6 @@ static int scan_maybe_yield(struct pagemap_scan_cursor *cursor)
 }
 
 /**
- * pagemap_scan_reserve - how many of the pages at the cursor are to be taken?
- * @cursor: the cursor, at the first of pages that match
- * @nr: how many match in a row, at least 1
- * @categories: their categories
- *
- * Return: 0 to @nr; if it is less than @nr, the reason is in
- * &pagemap_scan_cursor.stop.
- */
-unsigned long pagemap_scan_reserve(struct pagemap_scan_cursor *cursor,
-				   unsigned long nr, u64 categories)
-{
-	const u64 report = categories & cursor->req->filter.ret;
-	const unsigned long fit = pagemap_regions_fit(&cursor->regions,
-						      cursor->addr, nr, report);
-
-	if (fit < nr)
-		cursor->stop = fit == cursor->regions.pages_left ?
-			       PAGEMAP_STOP_LIMIT : PAGEMAP_STOP_FULL;
-	return fit;
-}
-
-/**
- * pagemap_scan_record - report the pages at the cursor, and go behind them
- * @cursor: the cursor
- * @nr: how many match in a row
- * @fit: how many of them pagemap_scan_reserve() has room for
- * @categories: their categories
- *
- * Return: 0, or PAGEMAP_WALK_STOP if there was not room for all.
- */
-int pagemap_scan_record(struct pagemap_scan_cursor *cursor, unsigned long nr,
-			unsigned long fit, u64 categories)
-{
-	pagemap_regions_record(&cursor->regions, cursor->addr, fit,
-			       categories & cursor->req->filter.ret);
-	cursor->addr += fit << PAGE_SHIFT;
-	return fit < nr ? PAGEMAP_WALK_STOP : 0;
-}
-
-/**
  * pagemap_scan_gather - entries are about to be armed, and flushed later
  * @cursor: the cursor
  *
@@ -306,17 +266,74 @@ static void scan_arm_ptes(struct pagemap_scan_cursor *cursor, pte_t *pte,
 				    nr << PAGE_SHIFT);
 }
 
+/* What the scan of a page table has learned, so as not to ask again */
+struct pte_lesson {
+	struct pagemap_alike present;	/* do not match */
+	struct pagemap_alike absent;	/* nor do these */
+	struct pagemap_alike match;	/* match, and are of these categories: */
+	u64 categories;
+};
+
+/* How many of nr entries are like the first? */
+static __always_inline unsigned long pte_run(const struct pagemap_alike *alike,
+					     const pte_t *pte, unsigned long nr)
+{
+	unsigned long i = 1;
+
+	while (nr - i >= 4 && pagemap_are_alike(alike, pte + i))
+		i += 4;
+	while (i < nr && pagemap_is_alike(alike, pte[i]))
+		i++;
+	return i;
+}
+
+/* How many of nr entries from the first are known not to match? */
+static __always_inline unsigned long
+pte_mismatches(const struct pte_lesson *lesson, const pte_t *pte,
+	       unsigned long nr)
+{
+	if (pagemap_is_alike(&lesson->present, *pte))
+		return pte_run(&lesson->present, pte, nr);
+	if (pagemap_is_alike(&lesson->absent, *pte))
+		return pte_run(&lesson->absent, pte, nr);
+	return 0;
+}
+
+/* Take a look at an entry that is not known yet, to know others like it */
+static noinline bool pte_learn(const struct pagemap_scan_cursor *cursor,
+		      struct pte_lesson *lesson, unsigned long addr, pte_t pte)
+{
+	const struct pagemap_alike alike = pagemap_pte_alike(&cursor->class, pte);
+	const u64 categories = pagemap_pte_categories(&cursor->class, addr, pte);
+	const bool match = pagemap_filter_match(&cursor->req->filter, categories);
+
+	if (match) {
+		lesson->match = alike;
+		lesson->categories = categories;
+	} else if (pte_present(pte)) {
+		lesson->present = alike;
+	} else {
+		lesson->absent = alike;
+	}
+	return match;
+}
+
 /* The entries of a page table, from the cursor to end */
 static int scan_ptes(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 		     unsigned long end)
 {
 	const struct pagemap_scan_request *req = cursor->req;
+	struct pte_lesson lesson = {
+		.present = PAGEMAP_ALIKE_NONE,
+		.absent = PAGEMAP_ALIKE_NONE,
+		.match = PAGEMAP_ALIKE_NONE,
+	};
+	unsigned long addr = cursor->addr, nr;
 	pte_t *pte, *start_pte;
 	spinlock_t *ptl;
 	int ret = 0;
 
-	start_pte = pte_offset_map_lock(req->mm, pmd, cursor->addr, &ptl);
-	pte = start_pte;
+	start_pte = pte_offset_map_lock(req->mm, pmd, addr, &ptl);
 	if (req->arm) {
 		/*
 		 * What try_to_unmap_one() has unmapped may still be written
@@ -326,30 +343,34 @@ static int scan_ptes(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 		arch_enter_lazy_mmu_mode();
 	}
 
-	while (cursor->addr < end) {
-		unsigned long max = (end - cursor->addr) >> PAGE_SHIFT, fit;
-		struct pagemap_run run = pagemap_pte_run(&cursor->class,
-							 cursor->addr, pte, max);
+	for (pte = start_pte; addr < end; addr += nr << PAGE_SHIFT, pte += nr) {
+		const unsigned long max = (end - addr) >> PAGE_SHIFT;
+		unsigned long fit;
 
-		if (!pagemap_filter_match(&req->filter, run.categories)) {
-			cursor->addr += run.nr << PAGE_SHIFT;
-			pte += run.nr;
+		nr = pte_mismatches(&lesson, pte, max);
+		if (nr)
 			continue;
-		}
+		nr = 1;
+		if (!pagemap_is_alike(&lesson.match, *pte) &&
+		    !pte_learn(cursor, &lesson, addr, *pte))
+			continue;
 
-		fit = pagemap_scan_reserve(cursor, run.nr, run.categories);
-		if (fit && pagemap_scan_arms(cursor, run.categories)) {
+		cursor->addr = addr;
+		nr = pte_run(&lesson.match, pte, max);
+		fit = pagemap_scan_reserve(cursor, nr, lesson.categories);
+		if (fit && pagemap_scan_arms(cursor, lesson.categories)) {
 			if (pagemap_scan_must_notify(cursor)) {
 				ret = PAGEMAP_TABLE_NOTIFY;
 				break;
 			}
 			scan_arm_ptes(cursor, pte, fit);
 		}
-		ret = pagemap_scan_record(cursor, run.nr, fit, run.categories);
+		ret = pagemap_scan_record(cursor, nr, fit, lesson.categories);
 		if (ret)
 			break;
-		pte += run.nr;
 	}
+	if (!ret)
+		cursor->addr = end;
 
 	if (req->arm)
 		arch_leave_lazy_mmu_mode();
