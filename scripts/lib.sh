@@ -132,6 +132,18 @@ tree_git()
 	plain_git -C "$TREE" "$@"
 }
 
+# tree_lock -s|-x: hold build/linux for reading, as builds do, or for changing
+# it, until this script ends. It must not change under a build.
+tree_lock()
+{
+	mkdir -p "$BUILD"
+	exec 9>>"$BUILD/.tree.lock"
+	flock -n "$1" 9 || {
+		say "waiting for another script that uses build/linux" >&2
+		flock "$1" 9
+	}
+}
+
 # What is in build/linux and in no commit. Debian's .gitignore ignores
 # everything, so it is not asked about new files.
 tree_changes()
