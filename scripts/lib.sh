@@ -132,16 +132,22 @@ tree_git()
 	plain_git -C "$TREE" "$@"
 }
 
+# lock -s|-x FD FILE WHAT: hold FILE for sharing or alone until this script ends.
+lock()
+{
+	mkdir -p "$(dirname "$3")"
+	eval "exec $2>>\"\$3\""
+	flock -n "$1" "$2" || {
+		say "waiting for another script that uses $4" >&2
+		flock "$1" "$2"
+	}
+}
+
 # tree_lock -s|-x: hold build/linux for reading, as builds do, or for changing
 # it, until this script ends. It must not change under a build.
 tree_lock()
 {
-	mkdir -p "$BUILD"
-	exec 9>>"$BUILD/.tree.lock"
-	flock -n "$1" 9 || {
-		say "waiting for another script that uses build/linux" >&2
-		flock "$1" 9
-	}
+	lock "$1" 9 "$BUILD/.tree.lock" build/linux
 }
 
 # What is in build/linux and in no commit. Debian's .gitignore ignores
