@@ -52,16 +52,23 @@ bool __uffd_wp_async_must_stay_pte(struct vm_area_struct *vma,
 }
 
 /*
- * A writable migration entry would come back as a writable page. The inverse
- * of this is the write fault after the migration.
+ * A writable migration entry would come back as a writable page, and through a
+ * writable device entry the device writes. The inverse of this is the write
+ * fault that comes after.
  */
 static swp_entry_t uffd_wp_downgrade(swp_entry_t entry)
 {
-	if (!is_writable_migration_entry(entry))
-		return entry;
-	if (PageAnon(pfn_swap_entry_to_page(entry)))
-		return make_readable_exclusive_migration_entry(swp_offset(entry));
-	return make_readable_migration_entry(swp_offset(entry));
+	const pgoff_t offset = swp_offset(entry);
+
+	if (is_writable_migration_entry(entry))
+		return PageAnon(pfn_swap_entry_to_page(entry)) ?
+		       make_readable_exclusive_migration_entry(offset) :
+		       make_readable_migration_entry(offset);
+	if (is_writable_device_private_entry(entry))
+		return make_readable_device_private_entry(offset);
+	if (is_writable_device_exclusive_entry(entry))
+		return make_readable_device_exclusive_entry(offset);
+	return entry;
 }
 
 static pte_t uffd_wp_arm_swap_pte(pte_t pte)
