@@ -29,7 +29,9 @@ int main(void)
 	if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg) ||
 	    ioctl(pagemap, PAGEMAP_SCAN, &scan) < 0)	/* from here on, it counts */
 		return perror("no write tracking"), 4;
-	mem[3 * page] = mem[4 * page] = mem[100 * page] = 1;
+	mem[3 * page] = 1;
+	mem[4 * page] = 1;
+	mem[100 * page] = 1;
 	for (int i = 0, n = ioctl(pagemap, PAGEMAP_SCAN, &scan); i < n; i++)
 		printf("pages %lld to %lld were written\n", (written[i].start - start) / page,
 		       (written[i].end - start) / page - 1);

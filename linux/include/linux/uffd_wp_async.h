@@ -28,6 +28,7 @@
  * @vma: the VMA
  *
  * Context: any; stable under the mmap_lock.
+ * Return: true if so.
  */
 static inline bool userfaultfd_wp_async(struct vm_area_struct *vma)
 {

@@ -27,6 +27,7 @@ static enum pagemap_class_file class_file(struct vm_area_struct *vma)
  * @wants: the categories that anybody will look at
  *
  * Context: the mmap_lock is held.
+ * Return: the class, which is good for as long as that is held.
  */
 struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants)
 {
@@ -104,9 +105,8 @@ static u64 swap_categories(const struct pagemap_class *class, swp_entry_t entry,
  * @addr: address of the page
  * @pte: its entry
  *
- * Categories that nobody wants may be left out.
- *
  * Context: the page-table lock is held.
+ * Return: PAGE_IS_*; those that nobody wants may be left out.
  */
 u64 pagemap_pte_categories(const struct pagemap_class *class,
 			   unsigned long addr, pte_t pte)
@@ -174,6 +174,9 @@ struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
  * pagemap_pmd_categories - the categories of a huge page, or its migration
  * @class: the class of the VMA
  * @pmd: the entry, of which pmd_trans_huge_lock() thinks that it is huge
+ *
+ * Context: the page-table lock is held.
+ * Return: PAGE_IS_*
  */
 u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd)
 {
@@ -204,6 +207,9 @@ u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd)
  * pagemap_huge_categories - the categories of a hugetlb page
  * @class: the class of the VMA
  * @pte: its entry
+ *
+ * Context: the page-table lock is held.
+ * Return: PAGE_IS_*
  */
 u64 pagemap_huge_categories(const struct pagemap_class *class, pte_t pte)
 {

@@ -33,6 +33,8 @@ struct pagemap_filter {
 /**
  * pagemap_filter_valid - does the filter name only categories that there are?
  * @filter: the filter
+ *
+ * Return: true if so.
  */
 static inline bool pagemap_filter_valid(const struct pagemap_filter *filter)
 {
@@ -46,6 +48,8 @@ static inline bool pagemap_filter_valid(const struct pagemap_filter *filter)
  * pagemap_filter_match - is the scan about pages of these categories?
  * @filter: the filter
  * @categories: PAGE_IS_*
+ *
+ * Return: true if so.
  */
 static inline bool pagemap_filter_match(const struct pagemap_filter *filter,
 					__u64 categories)
@@ -78,6 +82,8 @@ static inline bool pagemap_filter_may_match(const struct pagemap_filter *filter,
 /**
  * pagemap_filter_wants - which categories make a difference to the result?
  * @filter: the filter
+ *
+ * Return: PAGE_IS_*
  */
 static inline __u64 pagemap_filter_wants(const struct pagemap_filter *filter)
 {

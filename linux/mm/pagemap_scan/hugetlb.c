@@ -32,59 +32,65 @@ static void huge_arm(struct pagemap_scan_cursor *cursor, struct hstate *h,
 		flush_hugetlb_tlb_range(vma, addr, addr + huge_page_size(h));
 }
 
-/* The page, or part of a page, from the cursor to end */
-static int huge_scan_page(struct pagemap_scan_cursor *cursor, struct hstate *h,
-			  unsigned long end)
+/*
+ * The page, or part of a page, from the cursor to end. With ptep, its lock is
+ * held; without, there is no page table, and nothing in it.
+ */
+static int huge_scan_entry(struct pagemap_scan_cursor *cursor, struct hstate *h,
+			   pte_t *ptep, unsigned long end)
 {
 	const struct pagemap_scan_request *req = cursor->req;
-	const unsigned long addr = cursor->addr & huge_page_mask(h);
 	const unsigned long nr = (end - cursor->addr) >> PAGE_SHIFT;
 	u64 categories = cursor->class.empty;
-	spinlock_t *ptl = NULL;
 	unsigned long fit;
-	pte_t *ptep;
-	bool arms;
-	int ret;
 
-	ptep = huge_pte_offset(req->mm, addr, huge_page_size(h));
-	if (ptep) {
-		ptl = huge_pte_lock(h, req->mm, ptep);
+	if (ptep)
 		categories = pagemap_huge_categories(&cursor->class,
 						     huge_ptep_get(ptep));
-	}
-
 	if (!pagemap_filter_match(&req->filter, categories)) {
 		cursor->addr = end;
-		ret = 0;
-		goto out;
+		return 0;
 	}
 
 	fit = pagemap_scan_reserve(cursor, nr, categories);
-	arms = fit && pagemap_scan_arms(cursor, categories);
-	if (arms && nr < pages_per_huge_page(h)) {
-		ret = pagemap_scan_fail(cursor, -EINVAL);
-		goto out;
-	}
-	if (arms && fit < nr) {
-		ret = pagemap_scan_stop(cursor, PAGEMAP_STOP_HUGETLB);
-		goto out;
-	}
-	if (arms && !ptep) {
-		if (!huge_pte_alloc(req->mm, cursor->class.vma, addr,
-				    huge_page_size(h)))
+	if (!fit || !pagemap_scan_arms(cursor, categories))
+		return pagemap_scan_record(cursor, nr, fit, categories);
+
+	if (nr < pages_per_huge_page(h))
+		return pagemap_scan_fail(cursor, -EINVAL);
+	if (fit < nr)
+		return pagemap_scan_stop(cursor, PAGEMAP_STOP_HUGETLB);
+	if (!ptep)
+		return PAGEMAP_TABLE_MISSING;
+	if (pagemap_scan_must_notify(cursor))
+		return PAGEMAP_TABLE_NOTIFY;
+
+	huge_arm(cursor, h, cursor->addr, ptep);
+	return pagemap_scan_record(cursor, nr, fit, categories);
+}
+
+static int huge_scan_page(struct pagemap_scan_cursor *cursor, struct hstate *h,
+			  unsigned long end)
+{
+	const unsigned long addr = cursor->addr & huge_page_mask(h);
+	struct mm_struct *mm = cursor->req->mm;
+	pte_t *ptep = huge_pte_offset(mm, addr, huge_page_size(h));
+	spinlock_t *ptl;
+	int ret;
+
+	if (!ptep) {
+		ret = huge_scan_entry(cursor, h, NULL, end);
+		if (ret != PAGEMAP_TABLE_MISSING)
+			return ret;
+		ptep = huge_pte_alloc(mm, cursor->class.vma, addr,
+				      huge_page_size(h));
+		if (!ptep)
 			return pagemap_scan_fail(cursor, -ENOMEM);
-		return PAGEMAP_TABLE_CHANGED;
 	}
-	if (arms && pagemap_scan_must_notify(cursor)) {
-		ret = PAGEMAP_TABLE_NOTIFY;
-		goto out;
-	}
-	if (arms)
-		huge_arm(cursor, h, addr, ptep);
-	ret = pagemap_scan_record(cursor, nr, fit, categories);
-out:
-	if (ptl)
-		spin_unlock(ptl);
+
+	ptl = huge_pte_lock(h, mm, ptep);
+	ret = huge_scan_entry(cursor, h, ptep, end);
+	spin_unlock(ptl);
 	return ret;
 }
 

@@ -48,6 +48,7 @@
 /* What the scan of one page table, or one hugetlb page, can ask for instead */
 #define PAGEMAP_TABLE_NOTIFY	1	/* announce the rest of it, then go on */
 #define PAGEMAP_TABLE_CHANGED	2	/* look what it is now */
+#define PAGEMAP_TABLE_MISSING	3	/* there is none to put markers in */
 
 /**
  * struct pagemap_scan_request - what is asked for

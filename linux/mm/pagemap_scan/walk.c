@@ -42,8 +42,8 @@ int pagemap_scan_fail(struct pagemap_scan_cursor *cursor, int error)
  * pagemap_scan_should_yield - is it time to let go of the mmap_lock?
  * @cursor: the cursor, between two entries
  *
- * Somebody waits for the lock, or for the CPU, or wants this task dead; and
- * the walk has got somewhere since it took the lock.
+ * Return: true if somebody waits for the lock, or for the CPU, or wants this
+ * task dead, and the walk has got somewhere since it took the lock.
  */
 bool pagemap_scan_should_yield(const struct pagemap_scan_cursor *cursor)
 {
@@ -251,7 +251,9 @@ static int scan_huge_pmd(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 #else
 static int scan_huge_pmd(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 			 unsigned long end, spinlock_t *ptl)
+	__releases(ptl)
 {
+	__release(ptl);	/* never taken */
 	return 0;
 }
 #endif /* CONFIG_TRANSPARENT_HUGEPAGE */
@@ -301,7 +303,8 @@ pte_mismatches(const struct pte_lesson *lesson, const pte_t *pte,
 
 /* Take a look at an entry that is not known yet, to know others like it */
 static noinline bool pte_learn(const struct pagemap_scan_cursor *cursor,
-		      struct pte_lesson *lesson, unsigned long addr, pte_t pte)
+			       struct pte_lesson *lesson, unsigned long addr,
+			       pte_t pte)
 {
 	const struct pagemap_alike alike = pagemap_pte_alike(&cursor->class, pte);
 	const u64 categories = pagemap_pte_categories(&cursor->class, addr, pte);
@@ -386,8 +389,10 @@ static int scan_table(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 	if (cursor->addr == end)
 		return 0;
 	ptl = pmd_trans_huge_lock(pmd, cursor->class.vma);
-	if (ptl)
+	if (ptl) {
+		__acquire(ptl);	/* for sparse: it took the lock */
 		return scan_huge_pmd(cursor, pmd, end, ptl);
+	}
 	if (pmd_none(*pmd))
 		return scan_hole(cursor, end);
 	/* A huge page came or went since: never pass over it */
