@@ -2,6 +2,8 @@
 /*
  * Arming when there is no memory to do it with: every allocation of a call is
  * made to fail, one after the other, and whatever the call then says is true.
+ * Where the kernel can also make copies from and to the caller fail, these are
+ * counted among the allocations, and the same holds for them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -82,18 +84,19 @@ FIXTURE_SETUP(enomem)
 	self->settings.range.pagemap = -1;
 }
 
-FIXTURE_TEARDOWN(enomem)
-{
-	close(self->fail_nth);
-	memory_free(&self->settings);
-}
-
 static int arm_failure(FIXTURE_DATA(enomem) *self, int nth)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", nth);
 	return pwrite(self->fail_nth, text, strlen(text), 0) < 0 ? -errno : 0;
+}
+
+FIXTURE_TEARDOWN(enomem)
+{
+	arm_failure(self, 0);
+	close(self->fail_nth);
+	memory_free(&self->settings);
 }
 
 /* True when the failure has happened; either way, there will be none now. */
@@ -150,7 +153,7 @@ TEST_F_TIMEOUT(enomem, scan_claims_what_it_did, 300)
 		}
 		failures++;
 		if (ret < 0) {
-			ASSERT_EQ(-ENOMEM, ret);
+			ASSERT_TRUE(ret == -ENOMEM || ret == -EFAULT);
 			ASSERT_WRITTEN(pages_all(self->range), self->range);
 		} else {
 			/* As far as it got, or over a failure that it survived. */
@@ -187,7 +190,7 @@ TEST_F_TIMEOUT(enomem, writeprotect_claims_what_it_did, 300)
 			break;
 		}
 		if (ret) {
-			ASSERT_EQ(-ENOMEM, ret);
+			ASSERT_TRUE(ret == -ENOMEM || ret == -EFAULT);
 		} else {
 			ASSERT_WRITTEN("", self->range);
 		}
