@@ -63,10 +63,12 @@ unit()
 # expression for the lines that count, TOTAL about how many there will be.
 watch_log()
 {
-	local log=$1 what=$2 start=$3 count=$4 total=$5 pause=30 n text
+	local log=$1 what=$2 start=$3 count=$4 total=$5 pause=30 never n text
 
 	[ ! -t 1 ] || pause=1
-	while sleep "$pause"; do
+	# A read that has nothing to read, as sleep would be a child to leave behind.
+	exec {never}<> <(:)
+	while ! read -r -t "$pause" -u "$never"; do
 		text="$what: $(duration $((SECONDS - start)))"
 		if [ -n "$count" ]; then
 			n=$(grep -c "$count" "$log" || true)
@@ -105,7 +107,10 @@ step()
 	watch_log "$log" "$what" "$start" "$count" "$total" &
 	watcher=$!
 	"$@" >"$log" 2>&1 || rc=$?
-	kill "$watcher" 2>/dev/null || true
+	# If it is gone its number may be another's by now.
+	if jobs -pr | grep -qx "$watcher"; then
+		kill "$watcher"
+	fi
 	wait "$watcher" 2>/dev/null || true
 	[ ! -t 1 ] || printf '\r\033[K'
 
