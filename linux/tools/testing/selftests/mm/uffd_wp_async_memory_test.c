@@ -56,8 +56,6 @@ FIXTURE_VARIANT_ADD(memory, hugetlb_private_file_hole) { KIND(hugetlb_memfd_priv
 FIXTURE_VARIANT_ADD(memory, hugetlb_private_file_read) { KIND(hugetlb_memfd_private, READ) };
 FIXTURE_VARIANT_ADD(memory, hugetlb_private_file) { KIND(hugetlb_memfd_private, WRITTEN) };
 FIXTURE_VARIANT_ADD(memory, hugetlb_1g_shared_hole) { KIND(hugetlb_1g_shared, HOLE) };
-FIXTURE_VARIANT_ADD(memory, hugetlb_1g_shared) { KIND(hugetlb_1g_shared, WRITTEN) };
-FIXTURE_VARIANT_ADD(memory, hugetlb_1g_private_hole) { KIND(hugetlb_1g_private, HOLE) };
 FIXTURE_VARIANT_ADD(memory, hugetlb_1g_private) { KIND(hugetlb_1g_private, WRITTEN) };
 
 FIXTURE_SETUP(memory)
