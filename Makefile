@@ -9,7 +9,8 @@ JOBS ?= $(shell nproc)
 DEBUG ?=
 NATIVE ?=
 FORCE ?=
-export KSRC CONFIG JOBS FORCE
+TESTS ?=
+export KSRC CONFIG JOBS FORCE TESTS
 MAKEFLAGS += --no-print-directory
 
 image := build/bzImage$(if $(DEBUG),-debug)
@@ -86,7 +87,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSettings: KSRC=DIR-OR-TARBALL another 6.1.y source, CONFIG=FILE another kernel\n'
-	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux)\n'
+	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux),\n'
+	@printf "TESTS='64/uffd*' (test-kernel, test-native: only these)\n"
 
 .SILENT:
 .PHONY: demo test test-quick tree refresh series check commits kernel shell selftests \
