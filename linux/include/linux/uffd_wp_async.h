@@ -43,16 +43,17 @@ bool uffd_wp_async_arm_ptes(struct vm_area_struct *vma, unsigned long addr,
 			    pte_t *ptep, unsigned long nr);
 bool uffd_wp_async_arm_pmd(struct vm_area_struct *vma, unsigned long addr,
 			   pmd_t *pmdp);
+int uffd_wp_async_map_by_ptes(struct vm_area_struct *vma, pmd_t *pmdp,
+			      unsigned long addr);
 bool uffd_wp_async_arm_huge(struct vm_area_struct *vma, unsigned long addr,
 			    pte_t *ptep);
 
-void __uffd_wp_async_resolve_pte(struct vm_fault *vmf);
+void __uffd_wp_async_armed(struct vm_area_struct *vma, unsigned long addr,
+			   pte_t *ptep, unsigned long nr);
+bool __uffd_wp_async_resolve_pte(struct vm_fault *vmf);
 pte_t __uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 				   unsigned long addr, pte_t *ptep);
 
-bool __uffd_wp_async_must_stay(struct vm_area_struct *vma, struct page *page);
-bool __uffd_wp_async_must_stay_pte(struct vm_area_struct *vma,
-				   unsigned long addr, pte_t pte);
 bool __uffd_wp_async_zap_drops(struct vm_area_struct *vma, unsigned long addr,
 			       pte_t pte);
 
@@ -60,14 +61,17 @@ bool __uffd_wp_async_zap_drops(struct vm_area_struct *vma, unsigned long addr,
  * uffd_wp_async_resolve_pte - let the writer of an armed page go on
  * @vmf: a write fault on a present entry; &vm_fault.orig_pte follows the entry
  *
- * Nothing happens to an entry that is not armed, or not asynchronously.
+ * Nothing happens to an entry that is not armed, or not asynchronously. A page
+ * that only this mm has is made writable at once.
  *
  * Context: the page-table lock is held.
+ * Return: true if the writer can go on now; false if there is more to the fault
+ * than the write protection.
  */
-static inline void uffd_wp_async_resolve_pte(struct vm_fault *vmf)
+static inline bool uffd_wp_async_resolve_pte(struct vm_fault *vmf)
 {
-	if (userfaultfd_wp_async(vmf->vma) && pte_uffd_wp(*vmf->pte))
-		__uffd_wp_async_resolve_pte(vmf);
+	return userfaultfd_wp_async(vmf->vma) && pte_uffd_wp(*vmf->pte) &&
+	       __uffd_wp_async_resolve_pte(vmf);
 }
 
 /**
@@ -90,44 +94,103 @@ static inline pte_t uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 }
 
 /**
- * uffd_wp_async_must_stay - is the page one that cannot be armed?
- * @vma: the VMA
- * @page: the page
+ * uffd_wp_async_with_care - can there be pages that are written otherwise?
+ * @vma: an asynchronous VMA
  *
- * A page that is pinned for DMA is written without a fault: there is nothing
- * to take away, so it has to go on counting as written. As elsewhere, only an
- * mm that has ever pinned anything is asked for the page's count.
+ * Pages are written without a fault by devices that have pinned them
+ * (FOLL_PIN), and by direct I/O and others that have a reference to them for
+ * writing (FOLL_GET), which leaves no other trace on the page. There is nothing
+ * to take away from them, so such a page has to go on counting as written.
  *
- * The entry must have been cleared before this looks at the reference count:
- * gup_fast takes its reference first and looks at the entry again after, so
- * that one of the two sees the other.
+ * An mm that has never given out either kind is not asked. Both flags are set
+ * before the reference is taken, and stay set. gup_fast takes the reference, and
+ * then looks at the entry again; who arms changes the entry, and then looks at
+ * the flags and the count. So one of the two sees the other.
  *
- * Context: the page-table lock is held, and the entry cleared or invalidated.
- * Return: true if the page may be written behind the page table's back.
+ * Context: after the entries in question were changed, or to be asked again then.
+ * Return: true if pages of the mm were pinned, or got for writing, ever.
  */
-static inline bool uffd_wp_async_must_stay(struct vm_area_struct *vma,
-					   struct page *page)
+static inline bool uffd_wp_async_with_care(struct vm_area_struct *vma)
 {
-	return userfaultfd_wp_async(vma) &&
-	       unlikely(test_bit(MMF_HAS_PINNED, &vma->vm_mm->flags)) &&
-	       __uffd_wp_async_must_stay(vma, page);
+	return READ_ONCE(vma->vm_mm->flags) & (BIT(MMF_HAS_PINNED) |
+					       BIT(MMF_HAS_GOT_WRITE));
 }
 
 /**
- * uffd_wp_async_must_stay_pte - the same for what an entry maps
- * @vma: the VMA
- * @addr: the address of the entry
- * @pte: the entry as it was, present
+ * uffd_wp_async_arm_present - arm the entry of a page
+ * @vma: an asynchronous VMA without uffd_wp_async_with_care()
+ * @addr: address of the page
+ * @ptep: its entry, present and not armed
  *
- * Context: see uffd_wp_async_must_stay().
- * Return: true if there is such a page.
+ * Who calls this has to call uffd_wp_async_armed().
+ *
+ * Context: as for uffd_wp_async_arm_ptes().
+ * Return: true if a TLB may still let somebody write to it.
  */
-static inline bool uffd_wp_async_must_stay_pte(struct vm_area_struct *vma,
-					       unsigned long addr, pte_t pte)
+static inline bool uffd_wp_async_arm_present(struct vm_area_struct *vma,
+					     unsigned long addr, pte_t *ptep)
 {
-	return userfaultfd_wp_async(vma) &&
-	       unlikely(test_bit(MMF_HAS_PINNED, &vma->vm_mm->flags)) &&
-	       __uffd_wp_async_must_stay_pte(vma, addr, pte);
+	pte_t old = ptep_modify_prot_start(vma, addr, ptep);
+
+	ptep_modify_prot_commit(vma, addr, ptep, old,
+				pte_mkuffd_wp(pte_wrprotect(old)));
+	return pte_write(old);
+}
+
+/**
+ * uffd_wp_async_armed - entries were armed by uffd_wp_async_arm_present()
+ * @vma: the VMA
+ * @addr: address of the first page
+ * @ptep: its entry
+ * @nr: how many entries there are; others may be between
+ *
+ * If the first reference for writing that the mm gives out is taken at the same
+ * time, its page has to count as written.
+ *
+ * Context: under the same page-table lock.
+ */
+static inline void uffd_wp_async_armed(struct vm_area_struct *vma,
+				       unsigned long addr, pte_t *ptep,
+				       unsigned long nr)
+{
+	if (unlikely(uffd_wp_async_with_care(vma)))
+		__uffd_wp_async_armed(vma, addr, ptep, nr);
+}
+
+/**
+ * uffd_wp_async_note_gup - get_user_pages() will give out references to pages
+ * @mm: the mm whose pages they are
+ * @gup_flags: FOLL_*
+ *
+ * Direct I/O and others get pages for writing by FOLL_GET, which leaves no
+ * trace on the page but a reference, and write at any time after. From now on
+ * references are counted before an entry of @mm is armed.
+ *
+ * Context: before the page tables are looked at.
+ */
+static inline void uffd_wp_async_note_gup(struct mm_struct *mm,
+					  unsigned int gup_flags)
+{
+	if (!(gup_flags & FOLL_GET) || !(gup_flags & FOLL_WRITE))
+		return;
+	if (!test_bit(MMF_HAS_GOT_WRITE, &mm->flags))
+		set_bit(MMF_HAS_GOT_WRITE, &mm->flags);
+}
+
+/**
+ * uffd_wp_async_dup_mm - what a child has to know of its parent
+ * @mm: the child's, not seen by anybody yet
+ * @oldmm: the parent's
+ *
+ * Pages that are written through a reference are shared with the child.
+ *
+ * Context: the mmap_lock of both is held for writing.
+ */
+static inline void uffd_wp_async_dup_mm(struct mm_struct *mm,
+					struct mm_struct *oldmm)
+{
+	if (test_bit(MMF_HAS_GOT_WRITE, &oldmm->flags))
+		set_bit(MMF_HAS_GOT_WRITE, &mm->flags);
 }
 
 /**
@@ -164,10 +227,33 @@ static inline bool uffd_wp_async_arm_ptes(struct vm_area_struct *vma,
 	return false;
 }
 
+static inline bool uffd_wp_async_with_care(struct vm_area_struct *vma)
+{
+	return false;
+}
+
+static inline bool uffd_wp_async_arm_present(struct vm_area_struct *vma,
+					     unsigned long addr, pte_t *ptep)
+{
+	return false;
+}
+
+static inline void uffd_wp_async_armed(struct vm_area_struct *vma,
+				       unsigned long addr, pte_t *ptep,
+				       unsigned long nr)
+{
+}
+
 static inline bool uffd_wp_async_arm_pmd(struct vm_area_struct *vma,
 					 unsigned long addr, pmd_t *pmdp)
 {
 	return false;
+}
+
+static inline int uffd_wp_async_map_by_ptes(struct vm_area_struct *vma,
+					    pmd_t *pmdp, unsigned long addr)
+{
+	return 0;
 }
 
 static inline bool uffd_wp_async_arm_huge(struct vm_area_struct *vma,
@@ -176,8 +262,9 @@ static inline bool uffd_wp_async_arm_huge(struct vm_area_struct *vma,
 	return false;
 }
 
-static inline void uffd_wp_async_resolve_pte(struct vm_fault *vmf)
+static inline bool uffd_wp_async_resolve_pte(struct vm_fault *vmf)
 {
+	return false;
 }
 
 static inline pte_t uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
@@ -187,16 +274,14 @@ static inline pte_t uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 	return pte;
 }
 
-static inline bool uffd_wp_async_must_stay(struct vm_area_struct *vma,
-					   struct page *page)
+static inline void uffd_wp_async_note_gup(struct mm_struct *mm,
+					  unsigned int gup_flags)
 {
-	return false;
 }
 
-static inline bool uffd_wp_async_must_stay_pte(struct vm_area_struct *vma,
-					       unsigned long addr, pte_t pte)
+static inline void uffd_wp_async_dup_mm(struct mm_struct *mm,
+					struct mm_struct *oldmm)
 {
-	return false;
 }
 
 static inline bool uffd_wp_async_zap_drops(struct vm_area_struct *vma,

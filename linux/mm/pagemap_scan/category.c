@@ -138,12 +138,25 @@ static pteval_t present_pte_bits(const struct pagemap_class *class, pte_t pte)
 	return bits;
 }
 
+/*
+ * The bits that decide about a page that is not present. One swap entry is like
+ * the other, wherever in the same device it is.
+ */
+static pteval_t absent_pte_bits(pte_t pte)
+{
+#ifdef CONFIG_X86_64
+	if (is_swap_pte(pte) && !non_swap_entry(pte_to_swp_entry(pte)))
+		return ~(pteval_t)0 << (64 - SWP_TYPE_BITS) |
+		       _PAGE_PRESENT | _PAGE_PROTNONE |
+		       _PAGE_SWP_UFFD_WP | _PAGE_SWP_SOFT_DIRTY;
+#endif
+	return ~(pteval_t)0;
+}
+
 /**
  * pagemap_pte_alike - which other entries have the same categories?
  * @class: the class of the VMA
  * @pte: an entry
- *
- * What is empty, or holds a marker, is like what is the same.
  *
  * Return: what to compare other entries with, of this VMA and with this lock;
  * PAGEMAP_ALIKE_NONE if it takes a closer look at each.
@@ -151,10 +164,9 @@ static pteval_t present_pte_bits(const struct pagemap_class *class, pte_t pte)
 struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
 				       pte_t pte)
 {
-	pteval_t mask = ~(pteval_t)0;
+	const pteval_t mask = pte_present(pte) ? present_pte_bits(class, pte) :
+						 absent_pte_bits(pte);
 
-	if (pte_present(pte))
-		mask = present_pte_bits(class, pte);
 	if (!mask)
 		return PAGEMAP_ALIKE_NONE;
 	return (struct pagemap_alike) {

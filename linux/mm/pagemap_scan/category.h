@@ -60,7 +60,7 @@ static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte
 	return (pte_val(pte) & alike->mask) == alike->bits;
 }
 
-/* The same of four entries at a time, with one branch */
+/* The same of four entries at a time, if any is like this: one branch */
 static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
 				     const pte_t *pte)
 {
@@ -69,7 +69,7 @@ static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
 				(pte_val(pte[2]) ^ alike->bits) |
 				(pte_val(pte[3]) ^ alike->bits);
 
-	return alike->mask && !(differ & alike->mask);
+	return !(differ & alike->mask);
 }
 #else
 static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte)

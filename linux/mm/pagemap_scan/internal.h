@@ -141,21 +141,26 @@ int pagemap_scan_arm_range(struct pagemap_scan_cursor *cursor, unsigned long nr)
  * @nr: how many match in a row, at least 1
  * @categories: their categories
  *
- * Return: 0 to @nr; if it is less than @nr, the reason is in
- * &pagemap_scan_cursor.stop.
+ * Return: 0 to @nr.
  */
 static inline unsigned long
-pagemap_scan_reserve(struct pagemap_scan_cursor *cursor, unsigned long nr,
+pagemap_scan_reserve(const struct pagemap_scan_cursor *cursor, unsigned long nr,
 		     u64 categories)
 {
-	const u64 report = categories & cursor->req->filter.ret;
-	const unsigned long fit = pagemap_regions_fit(&cursor->regions,
-						      cursor->addr, nr, report);
+	return pagemap_regions_fit(&cursor->regions, cursor->addr, nr,
+				   categories & cursor->req->filter.ret);
+}
 
-	if (fit < nr)
-		cursor->stop = fit == cursor->regions.pages_left ?
-			       PAGEMAP_STOP_LIMIT : PAGEMAP_STOP_FULL;
-	return fit;
+/**
+ * pagemap_scan_full - end the walk, as there is no room for the next page
+ * @cursor: the cursor, at that page
+ *
+ * Return: what a callback has to return.
+ */
+static inline int pagemap_scan_full(struct pagemap_scan_cursor *cursor)
+{
+	return pagemap_scan_stop(cursor, cursor->regions.pages_left ?
+				 PAGEMAP_STOP_FULL : PAGEMAP_STOP_LIMIT);
 }
 
 /**
@@ -174,7 +179,7 @@ pagemap_scan_record(struct pagemap_scan_cursor *cursor, unsigned long nr,
 	pagemap_regions_record(&cursor->regions, cursor->addr, fit,
 			       categories & cursor->req->filter.ret);
 	cursor->addr += fit << PAGE_SHIFT;
-	return fit < nr ? PAGEMAP_WALK_STOP : 0;
+	return fit < nr ? pagemap_scan_full(cursor) : 0;
 }
 
 /* Does this page, which matches, have to be armed? */
@@ -190,6 +195,10 @@ pagemap_scan_must_notify(const struct pagemap_scan_cursor *cursor)
 {
 	return !cursor->notified && mm_has_notifiers(cursor->req->mm);
 }
+
+/* ptes.c */
+int pagemap_scan_ptes(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
+		      unsigned long end);
 
 /* hugetlb.c */
 #ifdef CONFIG_HUGETLB_PAGE

@@ -200,6 +200,33 @@ static unsigned int writable_regions(const struct pagemap_scan_request *req,
 }
 
 /*
+ * Copy the regions out. By words, since there are many with little in each
+ * when every other page is reported, and string instructions take a byte at a
+ * time where they have no microcode for better. -EFAULT, and then some may have
+ * been copied.
+ */
+static int copy_regions(struct page_region __user *vec,
+			const struct pagemap_regions *regions)
+{
+	const struct page_region *region = regions->vec;
+	const struct page_region *end = region + regions->nr;
+
+	if (!user_write_access_begin(vec, regions->nr * sizeof(*vec)))
+		return -EFAULT;
+	for (; region != end; region++, vec++) {
+		unsafe_put_user(region->start, &vec->start, fault);
+		unsafe_put_user(region->end, &vec->end, fault);
+		unsafe_put_user(region->categories, &vec->categories, fault);
+	}
+	user_write_access_end();
+	return 0;
+
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+/*
  * Walk until there is something to copy out, or nothing more to walk. The
  * mmap_lock is not held for longer than one page table while others want it.
  * -EINTR if the task is being killed.
@@ -267,9 +294,7 @@ static long scan(struct pagemap_scan_cursor *cursor)
 		}
 
 		err = scan_batch(cursor);
-		if (regions->nr &&
-		    copy_to_user(vec, regions->vec,
-				 regions->nr * sizeof(*vec))) {
+		if (regions->nr && copy_regions(vec, regions)) {
 			unarm_regions(req, regions);
 			regions->pages_left = pages_left;
 			cursor->addr = from;

@@ -91,4 +91,33 @@ pagemap_regions_record(struct pagemap_regions *regions, __u64 start, __u64 nr,
 	region->end = start + nr * regions->page_size;
 }
 
+/**
+ * pagemap_regions_append - record pages that are no part of the last region
+ * @regions: the regions so far
+ * @start: address of the first page; there are others between it and those that
+ *	were recorded
+ * @nr: how many pages in a row, at least 1
+ * @categories: what is to be reported of each
+ *
+ * The short way where short runs follow one another. Without
+ * &pagemap_regions.vec, &pagemap_regions.cap has to be 0.
+ *
+ * Return: false if there is not room for all of them; then nothing is done.
+ */
+static inline bool
+pagemap_regions_append(struct pagemap_regions *regions, __u64 start, __u64 nr,
+		       __u64 categories)
+{
+	struct page_region *region;
+
+	if (regions->nr == regions->cap || nr > regions->pages_left)
+		return false;
+	regions->pages_left -= nr;
+	region = &regions->vec[regions->nr++];
+	region->start = start;
+	region->end = start + nr * regions->page_size;
+	region->categories = categories;
+	return true;
+}
+
 #endif /* _MM_PAGEMAP_SCAN_REGION_H */

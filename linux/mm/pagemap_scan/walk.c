@@ -8,7 +8,6 @@
 #include <linux/uffd_wp_async.h>
 #include <linux/userfaultfd_k.h>
 
-#include "../internal.h"
 #include "internal.h"
 
 /**
@@ -225,10 +224,8 @@ static int scan_huge_pmd(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 	}
 
 	/*
-	 * A file's huge page has no page table put by that could take the bits
-	 * when it is split, which happens to it by unmapping it. It is armed
-	 * page by page, as is a part of any huge page. What is written before
-	 * that belongs to what is reported.
+	 * A file's huge page is armed by small pages, as is a part of any huge
+	 * page. What is written before that belongs to what is reported.
 	 */
 	if (!vma_is_anonymous(vma) || fit < HPAGE_PMD_NR) {
 		spin_unlock(ptl);
@@ -258,129 +255,6 @@ static int scan_huge_pmd(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 }
 #endif /* CONFIG_TRANSPARENT_HUGEPAGE */
 
-static void scan_arm_ptes(struct pagemap_scan_cursor *cursor, pte_t *pte,
-			  unsigned long nr)
-{
-	pagemap_scan_gather(cursor);
-	tlb_change_page_size(&cursor->tlb, PAGE_SIZE);
-	if (uffd_wp_async_arm_ptes(cursor->class.vma, cursor->addr, pte, nr))
-		tlb_flush_pte_range(&cursor->tlb, cursor->addr,
-				    nr << PAGE_SHIFT);
-}
-
-/* What the scan of a page table has learned, so as not to ask again */
-struct pte_lesson {
-	struct pagemap_alike present;	/* do not match */
-	struct pagemap_alike absent;	/* nor do these */
-	struct pagemap_alike match;	/* match, and are of these categories: */
-	u64 categories;
-};
-
-/* How many of nr entries are like the first? */
-static __always_inline unsigned long pte_run(const struct pagemap_alike *alike,
-					     const pte_t *pte, unsigned long nr)
-{
-	unsigned long i = 1;
-
-	while (nr - i >= 4 && pagemap_are_alike(alike, pte + i))
-		i += 4;
-	while (i < nr && pagemap_is_alike(alike, pte[i]))
-		i++;
-	return i;
-}
-
-/* How many of nr entries from the first are known not to match? */
-static __always_inline unsigned long
-pte_mismatches(const struct pte_lesson *lesson, const pte_t *pte,
-	       unsigned long nr)
-{
-	if (pagemap_is_alike(&lesson->present, *pte))
-		return pte_run(&lesson->present, pte, nr);
-	if (pagemap_is_alike(&lesson->absent, *pte))
-		return pte_run(&lesson->absent, pte, nr);
-	return 0;
-}
-
-/* Take a look at an entry that is not known yet, to know others like it */
-static noinline bool pte_learn(const struct pagemap_scan_cursor *cursor,
-			       struct pte_lesson *lesson, unsigned long addr,
-			       pte_t pte)
-{
-	const struct pagemap_alike alike = pagemap_pte_alike(&cursor->class, pte);
-	const u64 categories = pagemap_pte_categories(&cursor->class, addr, pte);
-	const bool match = pagemap_filter_match(&cursor->req->filter, categories);
-
-	if (match) {
-		lesson->match = alike;
-		lesson->categories = categories;
-	} else if (pte_present(pte)) {
-		lesson->present = alike;
-	} else {
-		lesson->absent = alike;
-	}
-	return match;
-}
-
-/* The entries of a page table, from the cursor to end */
-static int scan_ptes(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
-		     unsigned long end)
-{
-	const struct pagemap_scan_request *req = cursor->req;
-	struct pte_lesson lesson = {
-		.present = PAGEMAP_ALIKE_NONE,
-		.absent = PAGEMAP_ALIKE_NONE,
-		.match = PAGEMAP_ALIKE_NONE,
-	};
-	unsigned long addr = cursor->addr, nr;
-	pte_t *pte, *start_pte;
-	spinlock_t *ptl;
-	int ret = 0;
-
-	start_pte = pte_offset_map_lock(req->mm, pmd, addr, &ptl);
-	if (req->arm) {
-		/*
-		 * What try_to_unmap_one() has unmapped may still be written
-		 * through a TLB. That write must not come after the report.
-		 */
-		flush_tlb_batched_pending(req->mm);
-		arch_enter_lazy_mmu_mode();
-	}
-
-	for (pte = start_pte; addr < end; addr += nr << PAGE_SHIFT, pte += nr) {
-		const unsigned long max = (end - addr) >> PAGE_SHIFT;
-		unsigned long fit;
-
-		nr = pte_mismatches(&lesson, pte, max);
-		if (nr)
-			continue;
-		nr = 1;
-		if (!pagemap_is_alike(&lesson.match, *pte) &&
-		    !pte_learn(cursor, &lesson, addr, *pte))
-			continue;
-
-		cursor->addr = addr;
-		nr = pte_run(&lesson.match, pte, max);
-		fit = pagemap_scan_reserve(cursor, nr, lesson.categories);
-		if (fit && pagemap_scan_arms(cursor, lesson.categories)) {
-			if (pagemap_scan_must_notify(cursor)) {
-				ret = PAGEMAP_TABLE_NOTIFY;
-				break;
-			}
-			scan_arm_ptes(cursor, pte, fit);
-		}
-		ret = pagemap_scan_record(cursor, nr, fit, lesson.categories);
-		if (ret)
-			break;
-	}
-	if (!ret)
-		cursor->addr = end;
-
-	if (req->arm)
-		arch_leave_lazy_mmu_mode();
-	pte_unmap_unlock(start_pte, ptl);
-	return ret;
-}
-
 static int scan_table(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 		      unsigned long end)
 {
@@ -398,7 +272,7 @@ static int scan_table(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 	/* A huge page came or went since: never pass over it */
 	if (pmd_trans_unstable(pmd))
 		return PAGEMAP_TABLE_CHANGED;
-	return scan_ptes(cursor, pmd, end);
+	return pagemap_scan_ptes(cursor, pmd, end);
 }
 
 static int scan_pmd_entry(pmd_t *pmd, unsigned long addr, unsigned long end,

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PAGEMAP_SCAN: the entries of a page table; see internal.h
+ *
+ * This is where the time goes. Most pages are like their neighbours, so what
+ * was learned of one entry is compared with the next ones as bits, and what
+ * there is to do is done once for a run of them. Where pages of two kinds
+ * alternate, no run is longer than one: so a run costs little, too.
+ */
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/uffd_wp_async.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/**
+ * struct pte_lesson - what the scan of a page table has learned so far
+ * @present: entries that are present and do not match
+ * @absent: entries that are not present and do not match
+ * @match: entries that match
+ * @report: what of their categories is reported
+ * @arms: they are to be armed
+ * @plain: and they are present, and nothing is to be taken care of
+ */
+struct pte_lesson {
+	struct pagemap_alike present;
+	struct pagemap_alike absent;
+	struct pagemap_alike match;
+	u64 report;
+	bool arms;
+	bool plain;
+};
+
+/**
+ * struct pte_table - the entries to scan, under the page-table lock
+ * @cursor: the cursor
+ * @base: see pte_addr()
+ * @first: the first entry
+ * @end: behind the last
+ * @care: uffd_wp_async_with_care(), before the first was armed
+ * @armed_from: the first entry that was armed, or NULL; what has to come before
+ *	that has been done
+ * @armed_to: behind the last
+ * @flush: a TLB may still allow to write to one of them
+ */
+struct pte_table {
+	struct pagemap_scan_cursor *cursor;
+	unsigned long base;
+	pte_t *first;
+	pte_t *end;
+	bool care;
+	pte_t *armed_from;
+	pte_t *armed_to;
+	bool flush;
+};
+
+/* Address of the page of an entry. The entry's own grows by less, evenly. */
+static __always_inline unsigned long pte_addr(const struct pte_table *table,
+					      const pte_t *pte)
+{
+	return table->base + (unsigned long)pte * (PAGE_SIZE / sizeof(pte_t));
+}
+
+/* Where does the run end of which *pte is the first? */
+static __always_inline pte_t *pte_run(const struct pagemap_alike *alike,
+				      pte_t *pte, const pte_t *end)
+{
+	if (++pte == end || !pagemap_is_alike(alike, *pte))
+		return pte;
+	/* Not alone: the run may well be long */
+	while (end - pte >= 4 && pagemap_are_alike(alike, pte))
+		pte += 4;
+	while (pte != end && pagemap_is_alike(alike, *pte))
+		pte++;
+	return pte;
+}
+
+/* Take a look at an entry that is not known yet, to know others like it */
+static noinline bool pte_learn(const struct pte_table *table,
+			       struct pte_lesson *lesson, const pte_t *pte)
+{
+	const struct pagemap_scan_cursor *cursor = table->cursor;
+	const struct pagemap_class *class = &cursor->class;
+	const u64 categories = pagemap_pte_categories(class, pte_addr(table, pte),
+						      *pte);
+	const struct pagemap_alike alike = pagemap_pte_alike(class, *pte);
+
+	if (pagemap_filter_match(&cursor->req->filter, categories)) {
+		lesson->match = alike;
+		lesson->report = categories & cursor->req->filter.ret;
+		lesson->arms = pagemap_scan_arms(cursor, categories);
+		lesson->plain = pte_present(*pte) && !table->care;
+		return true;
+	}
+	if (pte_present(*pte))
+		lesson->present = alike;
+	else
+		lesson->absent = alike;
+	return false;
+}
+
+/* The next entry that matches, which is what the lesson is about then; or end */
+static __always_inline pte_t *pte_next_match(const struct pte_table *table,
+					     struct pte_lesson *lesson,
+					     pte_t *pte, const pte_t *end)
+{
+	while (pte != end) {
+		if (pagemap_is_alike(&lesson->present, *pte)) {
+			pte = pte_run(&lesson->present, pte, end);
+			if (pte == end)
+				break;
+		}
+		if (pagemap_is_alike(&lesson->match, *pte))
+			break;
+		if (pagemap_is_alike(&lesson->absent, *pte)) {
+			pte = pte_run(&lesson->absent, pte, end);
+			continue;
+		}
+		if (pte_learn(table, lesson, pte))
+			break;
+		pte++;
+	}
+	return pte;
+}
+
+/* Before the first entry of the table is armed; true if somebody must be told */
+static noinline bool pte_begin_arming(struct pte_table *table, pte_t *pte)
+{
+	struct pagemap_scan_cursor *cursor = table->cursor;
+
+	if (pagemap_scan_must_notify(cursor))
+		return true;
+	pagemap_scan_gather(cursor);
+	tlb_change_page_size(&cursor->tlb, PAGE_SIZE);
+	table->armed_from = pte;
+	return false;
+}
+
+/* After the last */
+static void pte_end_arming(struct pte_table *table)
+{
+	struct pagemap_scan_cursor *cursor = table->cursor;
+	const unsigned long nr = table->armed_to - table->armed_from;
+	const unsigned long addr = pte_addr(table, table->armed_from);
+
+	if (!table->care)
+		uffd_wp_async_armed(cursor->class.vma, addr, table->armed_from,
+				    nr);
+	if (table->flush)
+		tlb_flush_pte_range(&cursor->tlb, addr, nr << PAGE_SHIFT);
+}
+
+/* Arm entries that are alike, and none of them armed */
+static __always_inline void pte_arm(struct pte_table *table, bool plain,
+				    unsigned long addr, pte_t *pte,
+				    unsigned long nr)
+{
+	struct vm_area_struct *vma = table->cursor->class.vma;
+	bool flush = false;
+
+	table->armed_to = pte + nr;
+	if (plain)
+		for (; nr; nr--, pte++, addr += PAGE_SIZE)
+			flush |= uffd_wp_async_arm_present(vma, addr, pte);
+	else
+		flush = uffd_wp_async_arm_ptes(vma, addr, pte, nr);
+	table->flush |= flush;
+}
+
+/* Reserve, arm, record: a run of any kind */
+static noinline int pte_take(struct pte_table *table,
+			     const struct pte_lesson *lesson, pte_t *pte,
+			     unsigned long nr)
+{
+	struct pagemap_scan_cursor *cursor = table->cursor;
+	struct pagemap_regions *regions = &cursor->regions;
+	unsigned long fit;
+
+	cursor->addr = pte_addr(table, pte);
+	fit = pagemap_regions_fit(regions, cursor->addr, nr, lesson->report);
+	if (fit && lesson->arms) {
+		if (!table->armed_from && pte_begin_arming(table, pte))
+			return PAGEMAP_TABLE_NOTIFY;
+		pte_arm(table, lesson->plain, cursor->addr, pte, fit);
+	}
+	pagemap_regions_record(regions, cursor->addr, fit, lesson->report);
+	cursor->addr += fit << PAGE_SHIFT;
+	return fit < nr ? pagemap_scan_full(cursor) : 0;
+}
+
+/* The same the short way, for what it can do; false if that is not all. */
+static __always_inline bool pte_take_short(struct pte_table *table,
+					   const struct pte_lesson *lesson,
+					   pte_t *pte, unsigned long nr)
+{
+	const unsigned long addr = pte_addr(table, pte);
+
+	if (lesson->arms && !(table->armed_from && lesson->plain))
+		return false;
+	if (!pagemap_regions_append(&table->cursor->regions, addr, nr,
+				    lesson->report))
+		return false;
+	if (lesson->arms)
+		pte_arm(table, true, addr, pte, nr);
+	return true;
+}
+
+static int scan_entries(struct pte_table *table)
+{
+	struct pte_lesson lesson = {
+		.present = PAGEMAP_ALIKE_NONE,
+		.absent = PAGEMAP_ALIKE_NONE,
+		.match = PAGEMAP_ALIKE_NONE,
+	};
+	pte_t *const end = table->end;
+	pte_t *pte, *last = table->first, *next;
+	int ret;
+
+	for (;; last = next) {
+		pte = pte_next_match(table, &lesson, last, end);
+		if (pte == end)
+			break;
+		next = pte_run(&lesson.match, pte, end);
+		/* With others between, it is no part of the last region */
+		if (pte != last && pte_take_short(table, &lesson, pte, next - pte))
+			continue;
+		ret = pte_take(table, &lesson, pte, next - pte);
+		if (ret)
+			return ret;
+	}
+	table->cursor->addr = pte_addr(table, end);
+	return 0;
+}
+
+/**
+ * pagemap_scan_ptes - scan the entries of a page table
+ * @cursor: the cursor
+ * @pmd: the entry that points to the page table
+ * @end: address where to end, in the same page table
+ *
+ * Context: the mmap_lock is held for reading, and @pmd is stable.
+ * Return: 0, PAGEMAP_WALK_STOP or PAGEMAP_TABLE_NOTIFY.
+ */
+int pagemap_scan_ptes(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
+		      unsigned long end)
+{
+	const struct pagemap_scan_request *req = cursor->req;
+	struct pte_table table = {
+		.cursor = cursor,
+		.care = req->arm && uffd_wp_async_with_care(cursor->class.vma),
+	};
+	spinlock_t *ptl;
+	int ret;
+
+	table.first = pte_offset_map_lock(req->mm, pmd, cursor->addr, &ptl);
+	table.base = cursor->addr -
+		     (unsigned long)table.first * (PAGE_SIZE / sizeof(pte_t));
+	table.end = table.first + ((end - cursor->addr) >> PAGE_SHIFT);
+	if (req->arm) {
+		/*
+		 * What try_to_unmap_one() has unmapped may still be written
+		 * through a TLB. That write must not come after the report.
+		 */
+		flush_tlb_batched_pending(req->mm);
+		arch_enter_lazy_mmu_mode();
+	}
+
+	ret = scan_entries(&table);
+
+	if (table.armed_from)
+		pte_end_arming(&table);
+	if (req->arm)
+		arch_leave_lazy_mmu_mode();
+	pte_unmap_unlock(table.first, ptl);
+	return ret;
+}
