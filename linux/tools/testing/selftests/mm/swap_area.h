@@ -19,4 +19,10 @@ const char *swap_area_on(struct swap_area *area, size_t size);
 /* Brings everything in it back to memory; 0 or -errno. */
 int swap_area_off(struct swap_area *area);
 
+/*
+ * Keeps this thread, and those that it starts, on one processor: a page that was
+ * just faulted in waits on the list of one, and is not reclaimed from another.
+ */
+void stay_here(void);
+
 #endif

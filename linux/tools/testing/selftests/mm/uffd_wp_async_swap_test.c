@@ -39,16 +39,6 @@ FIXTURE_VARIANT_ADD(swap, memfd_private) { KIND(memfd_private, WRITTEN) };
 FIXTURE_VARIANT_ADD(swap, memfd_shared_thp) { KIND(memfd_shared_thp, WRITTEN) };
 FIXTURE_VARIANT_ADD(swap, file_private) { KIND(file_private, WRITTEN) };
 
-/* A page just faulted in waits on its processor's list; stay on that one. */
-static void stay_here(void)
-{
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	sched_setaffinity(0, sizeof(here), &here);
-}
-
 /*
  * Swaps all of it out.  Reclaim may pass over a page that is busy; returns
  * NULL, or why there are still pages in memory.
