@@ -296,6 +296,7 @@ FIXTURE_VARIANT_ADD(unmapped, anon_swap_cache_mapped)
 {
 	KIND(anon, WRITTEN), .advice = MADV_PAGEOUT, .mapped_again = true,
 };
+
 FIXTURE_VARIANT_ADD(unmapped, memfd_private_swap_cache)
 {
 	KIND(memfd_private, WRITTEN), .advice = MADV_PAGEOUT,
