@@ -43,7 +43,7 @@ static void child_main(struct range *range, int sock)
 		case CHILD_EXEC:
 			execl("/proc/self/exe", "test", STOP_ARG, NULL);
 			_exit(1);
-		default:
+		case CHILD_EXIT:
 			_exit(0);
 		}
 	}

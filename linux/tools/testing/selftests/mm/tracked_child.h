@@ -21,6 +21,7 @@ struct tracked_child {
 enum child_command {
 	CHILD_STORE = 's',	/* to page 5 */
 	CHILD_EXEC = 'e',	/* another program, which stops at once */
+	CHILD_EXIT = 'x',
 };
 
 /*
