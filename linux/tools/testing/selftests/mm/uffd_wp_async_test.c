@@ -391,40 +391,4 @@ TEST_F(api, dropping_missing_mode_stops_asking)
 	memory_free(&hole);
 }
 
-TEST_F(api, copied_pages_are_armed_when_asked)
-{
-	struct uffdio_zeropage zero = { };
-	struct uffdio_copy copy = { };
-	struct memory hole;
-
-	SKIP_IF(memory_make(&hole, &memory_anon, MEMORY_HOLE));
-	self->uffd = uffd_open(0, UFFD_FEATURE_WP_ASYNC);
-	ASSERT_LE(0, self->uffd);
-	ASSERT_EQ(0, uffd_register(self->uffd, &hole.range,
-				   UFFDIO_REGISTER_MODE_WP |
-				   UFFDIO_REGISTER_MODE_MISSING));
-	ASSERT_STREQ("0-7", pages_take(&hole.range));
-
-	/* Onto markers: they are as good as nothing there. */
-	copy.dst = addr_of(&hole.range, 1);
-	copy.src = to_u64(self->range->addr);
-	copy.len = hole.range.unit;
-	copy.mode = UFFDIO_COPY_MODE_WP;
-	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_COPY, &copy));
-	ASSERT_WRITTEN("", &hole.range);
-	copy.dst = addr_of(&hole.range, 2);
-	copy.mode = 0;
-	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_COPY, &copy));
-	ASSERT_WRITTEN("2", &hole.range);
-	zero.range.start = addr_of(&hole.range, 3);
-	zero.range.len = hole.range.unit;
-	if (!mainline_kernel()) {
-		ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_ZEROPAGE, &zero));
-		ASSERT_WRITTEN("2-3", &hole.range);
-	}
-	store(&hole.range, 1);
-	ASSERT_WRITTEN(mainline_kernel() ? "1-2" : "1-3", &hole.range);
-	memory_free(&hole);
-}
-
 TEST_HARNESS_MAIN
