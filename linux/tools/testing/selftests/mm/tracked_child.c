@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,21 +32,43 @@ static int prepare(struct range *range, size_t first, size_t step)
 	return 0;
 }
 
+/* Answers, and goes on until there is another command. */
+static void write_on(const struct range *range, int sock, char answer)
+{
+	const size_t len = range->nr * range->unit;
+	struct pollfd told = { .fd = sock, .events = POLLIN };
+	size_t at = 0;
+
+	if (write(sock, &answer, 1) != 1)
+		return;
+	while (!poll(&told, 1, 0)) {
+		at = (at + 57347) % len;
+		poke(range->addr + at, at);
+	}
+}
+
 static void child_main(struct range *range, int sock)
 {
 	char command, answer = READY;
 
-	while (write(sock, &answer, 1) == 1 && read(sock, &command, 1) == 1) {
+	if (write(sock, &answer, 1) != 1)
+		_exit(1);
+	while (read(sock, &command, 1) == 1) {
 		switch (command) {
 		case CHILD_STORE:
-			store(range, 5);
+			store(range, 5 % range->nr);
 			break;
+		case CHILD_WRITE_ON:
+			write_on(range, sock, answer);
+			continue;
 		case CHILD_EXEC:
 			execl("/proc/self/exe", "test", STOP_ARG, NULL);
 			_exit(1);
 		case CHILD_EXIT:
 			_exit(0);
 		}
+		if (write(sock, &answer, 1) != 1)
+			break;
 	}
 	_exit(0);
 }

@@ -19,15 +19,16 @@ struct tracked_child {
 
 /* What it can be told. */
 enum child_command {
-	CHILD_STORE = 's',	/* to page 5 */
+	CHILD_STORE = 's',	/* to unit 5, or what is that far round */
+	CHILD_WRITE_ON = 'w',	/* all over the place, until told otherwise */
 	CHILD_EXEC = 'e',	/* another program, which stops at once */
 	CHILD_EXIT = 'x',
 };
 
 /*
- * Starts it, with every unit armed but for every "step"-th from "first" on.  The
- * child calls become(), if there is one, last of all; it returns 0 if it could
- * be done.  Returns NULL, or why there is no such child.
+ * Starts it, with every unit armed but for every "step"-th from "first" on, if
+ * there is one.  The child calls become(), if that is not NULL, last of all; it
+ * returns 0 if it could be done.  Returns NULL, or why there is no such child.
  */
 const char *tracked_child_start(struct tracked_child *child,
 				const struct memory_kind *kind,

@@ -27,6 +27,7 @@ enum disturbance {
 	RECLAIM,
 	COLLAPSE,
 	FORK,
+	SCAN,
 };
 
 FIXTURE(race)
@@ -36,6 +37,7 @@ FIXTURE(race)
 	size_t len;
 	int uffd;
 	char *copy;
+	pthread_mutex_t copy_lock;
 	struct swap_area area;
 	enum disturbance with;
 	atomic_bool stop;
@@ -54,23 +56,28 @@ FIXTURE_VARIANT(race)
 FIXTURE_VARIANT_ADD(race, anon) { KIND(anon, HOLE) };
 FIXTURE_VARIANT_ADD(race, anon_reclaimed) { KIND(anon, WRITTEN), .with = RECLAIM };
 FIXTURE_VARIANT_ADD(race, anon_forked) { KIND(anon, WRITTEN), .with = FORK };
+FIXTURE_VARIANT_ADD(race, anon_scanned_twice) { KIND(anon, WRITTEN), .with = SCAN };
 FIXTURE_VARIANT_ADD(race, zero_page) { KIND(anon, READ) };
 FIXTURE_VARIANT_ADD(race, thp) { KIND(anon_thp, WRITTEN) };
 FIXTURE_VARIANT_ADD(race, thp_reclaimed) { KIND(anon_thp, WRITTEN), .with = RECLAIM };
 FIXTURE_VARIANT_ADD(race, thp_collapsed) { KIND(anon_thp, WRITTEN), .with = COLLAPSE };
 FIXTURE_VARIANT_ADD(race, thp_forked) { KIND(anon_thp, WRITTEN), .with = FORK };
+FIXTURE_VARIANT_ADD(race, thp_scanned_twice) { KIND(anon_thp, WRITTEN), .with = SCAN };
 FIXTURE_VARIANT_ADD(race, huge_zero_page) { KIND(anon_thp, READ), .with = COLLAPSE };
 FIXTURE_VARIANT_ADD(race, memfd_shared) { KIND(memfd_shared, HOLE) };
 FIXTURE_VARIANT_ADD(race, memfd_shared_reclaimed) { KIND(memfd_shared, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, memfd_scanned_twice) { KIND(memfd_shared, HOLE), .with = SCAN };
 FIXTURE_VARIANT_ADD(race, memfd_private) { KIND(memfd_private, READ), .with = FORK };
 FIXTURE_VARIANT_ADD(race, memfd_thp) { KIND(memfd_shared_thp, WRITTEN) };
 FIXTURE_VARIANT_ADD(race, memfd_collapsed) { KIND(memfd_shared_thp, WRITTEN), .with = COLLAPSE };
 FIXTURE_VARIANT_ADD(race, memfd_reclaimed) { KIND(memfd_shared_thp, WRITTEN), .with = RECLAIM };
 FIXTURE_VARIANT_ADD(race, file_shared) { KIND(file_shared, HOLE) };
 FIXTURE_VARIANT_ADD(race, file_shared_reclaimed) { KIND(file_shared, WRITTEN), .with = RECLAIM };
+FIXTURE_VARIANT_ADD(race, file_scanned_twice) { KIND(file_shared, WRITTEN), .with = SCAN };
 FIXTURE_VARIANT_ADD(race, file_private) { KIND(file_private, READ), .with = FORK };
 FIXTURE_VARIANT_ADD(race, hugetlb_shared) { KIND(hugetlb_shared, WRITTEN) };
 FIXTURE_VARIANT_ADD(race, hugetlb_private) { KIND(hugetlb_private, WRITTEN) };
+FIXTURE_VARIANT_ADD(race, hugetlb_scanned_twice) { KIND(hugetlb_private, WRITTEN), .with = SCAN };
 FIXTURE_VARIANT_ADD(race, hugetlb_private_hole) { KIND(hugetlb_private, HOLE) };
 
 FIXTURE_SETUP(race)
@@ -84,6 +91,7 @@ FIXTURE_SETUP(race)
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, 0);
 	self->len = self->range->nr * self->range->unit;
+	ASSERT_EQ(0, pthread_mutex_init(&self->copy_lock, NULL));
 	self->copy = malloc(self->len);
 	ASSERT_TRUE(!!self->copy);
 	/* The copy starts as the memory is, and nothing is written. */
@@ -140,6 +148,38 @@ static void scan_in_vain(FIXTURE_DATA(race) *self)
 	pagemap_scan(self->range->pagemap, &arg);
 }
 
+/*
+ * Takes what was written, in as many calls as it takes, into the copy.  Two may
+ * do it at a time: the last one to copy a page then has its latest content.
+ */
+static int update_copy(FIXTURE_DATA(race) *self)
+{
+	struct page_region vec[VEC_LEN];
+	struct pm_scan_arg arg = SCAN_OF(self->range,
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.vec = to_u64(vec),
+		.vec_len = VEC_LEN,
+		.category_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN);
+	char *from;
+	int nr;
+
+	while (arg.start < arg.end) {
+		nr = pagemap_scan(self->range->pagemap, &arg);
+		if (nr < 0)
+			return nr;
+		while (nr--) {
+			from = (char *)(uintptr_t)vec[nr].start;
+			pthread_mutex_lock(&self->copy_lock);
+			memcpy(self->copy + (from - self->range->addr), from,
+			       vec[nr].end - vec[nr].start);
+			pthread_mutex_unlock(&self->copy_lock);
+		}
+		arg.start = arg.walk_end;
+	}
+	return 0;
+}
+
 static void *disturber_main(void *data)
 {
 	FIXTURE_DATA(race) *self = data;
@@ -159,6 +199,10 @@ static void *disturber_main(void *data)
 				_exit(0);
 			waitpid(pid, NULL, 0);
 			break;
+		case SCAN:
+			if (update_copy(self))
+				return "the second scanner failed";
+			break;
 		default:
 			scan_in_vain(self);
 		}
@@ -167,35 +211,9 @@ static void *disturber_main(void *data)
 	return NULL;
 }
 
-/* Takes what was written, in as many calls as it takes, into the copy. */
-static int update_copy(FIXTURE_DATA(race) *self)
-{
-	struct page_region vec[VEC_LEN];
-	struct pm_scan_arg arg = SCAN_OF(self->range,
-		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-		.vec = to_u64(vec),
-		.vec_len = VEC_LEN,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN);
-	char *from;
-	int nr;
-
-	while (arg.start < arg.end) {
-		nr = pagemap_scan(self->range->pagemap, &arg);
-		if (nr < 0)
-			return nr;
-		while (nr--) {
-			from = (char *)(uintptr_t)vec[nr].start;
-			memcpy(self->copy + (from - self->range->addr), from,
-			       vec[nr].end - vec[nr].start);
-		}
-		arg.start = arg.walk_end;
-	}
-	return 0;
-}
-
 TEST_F_TIMEOUT(race, no_write_is_lost, 300)
 {
+	void *wrong;
 	int i;
 
 	for (i = 0; i < NR_WRITERS; i++)
@@ -214,7 +232,8 @@ TEST_F_TIMEOUT(race, no_write_is_lost, 300)
 	atomic_store(&self->stop, true);
 	for (i = 0; i < NR_WRITERS; i++)
 		ASSERT_EQ(0, pthread_join(self->writers[i], NULL));
-	ASSERT_EQ(0, pthread_join(self->disturber, NULL));
+	ASSERT_EQ(0, pthread_join(self->disturber, &wrong));
+	ASSERT_TRUE(!wrong) TH_LOG("%s", (char *)wrong);
 
 	ASSERT_EQ(0, update_copy(self));
 	ASSERT_EQ(0, memcmp(self->copy, self->range->addr, self->len));
