@@ -7,7 +7,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <pthread.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "tracked.h"
 
@@ -17,6 +19,10 @@
 #define KSM_DIR			"/sys/kernel/mm/ksm/"
 #define FRAME_MASK		0x7fffffffffffffULL
 #define TRIES			100
+#define KHUGEPAGED_DIR		"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+#define NUMA_DIR		"/sys/kernel/debug/sched/numa_balancing/"
+#define NUMA_SWITCH		"/proc/sys/kernel/numa_balancing"
+#define CPU_SECONDS		10
 
 /* The frame that holds a unit, or 0 when it is not to be seen. */
 static __u64 frame_of(const struct range *range, size_t index)
@@ -28,6 +34,20 @@ static __u64 frame_of(const struct range *range, size_t index)
 	    sizeof(entry) || !(entry >> PAGEMAP_PRESENT))
 		return 0;
 	return entry & FRAME_MASK;
+}
+
+static unsigned long read_number(const char *path)
+{
+	unsigned long value = 0;
+	FILE *file;
+
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
 }
 
 FIXTURE(replaced)
@@ -138,11 +158,85 @@ TEST_F(replaced, compacted)
 	ASSERT_STATE_KEPT();
 }
 
+/* A counter of /proc/vmstat. */
+static unsigned long vm_counter(const char *name)
+{
+	unsigned long value = 0;
+	char line[128];
+	FILE *file;
+	size_t len = strlen(name);
+
+	file = fopen("/proc/vmstat", "r");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, len) && line[len] == ' ')
+			value = strtoul(line + len, NULL, 10);
+	fclose(file);
+	return value;
+}
+
+static void *idle_main(void *lock)
+{
+	pthread_mutex_lock(lock);
+	pthread_mutex_unlock(lock);
+	return NULL;
+}
+
+/*
+ * Lets the kernel take access away from all of the process, to see from the
+ * faults where it runs; NULL when it has.  It looks at a process that uses its
+ * processor, so that is what it does meanwhile; and it leaves the private pages
+ * of a single thread alone that are where they should be.
+ */
+static const char *wait_for_hinting(FIXTURE_DATA(replaced) *self)
+{
+	const unsigned long pages = self->len / base_page();
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	const char *reason = NULL;
+	pthread_t idle;
+	unsigned long updates = vm_counter("numa_pte_updates");
+	unsigned long faults = vm_counter("numa_hint_faults");
+	clock_t start = clock();
+
+	if (memory_set(&self->mem, NUMA_SWITCH, "1"))
+		return "no NUMA balancing";
+	/* Sooner than by default, where that can be said. */
+	memory_set(&self->mem, NUMA_DIR "scan_delay_ms", "10");
+	memory_set(&self->mem, NUMA_DIR "scan_period_min_ms", "10");
+	/* To move one takes all of them off the lists where they are in use. */
+	move_to(self->range, 0, 0);
+	pthread_mutex_lock(&lock);
+	if (pthread_create(&idle, NULL, idle_main, &lock))
+		return "no second thread";
+	/* One round over all that the process has, and faults in all places. */
+	while (!reason &&
+	       (vm_counter("numa_pte_updates") < updates + 2 * pages ||
+		vm_counter("numa_hint_faults") < faults + 6)) {
+		load_all(self->range);
+		if (clock() - start > CPU_SECONDS * CLOCKS_PER_SEC)
+			reason = "the kernel took no access away";
+	}
+	pthread_mutex_unlock(&lock);
+	pthread_join(idle, NULL);
+	return reason;
+}
+
+TEST_F_TIMEOUT(replaced, hinted_by_numa_faults, 300)
+{
+	SKIP_IF(variant->kind->hugetlb ? "hugetlb is not looked at" : NULL);
+	SKIP_IF(access("/sys/devices/system/node/node1", F_OK) ?
+		"one memory node only" : NULL);
+	SKIP_IF(wait_for_hinting(self));
+	ASSERT_STATE_KEPT();
+}
+
 FIXTURE(collapsed)
 {
 	struct memory mem;
 	struct range *range;
 	size_t len;
+	bool by_khugepaged;
 	int uffd;
 };
 
@@ -150,6 +244,7 @@ FIXTURE_VARIANT(collapsed)
 {
 	const struct memory_kind *kind;
 	enum memory_state state;
+	bool by_khugepaged;	/* or by MADV_COLLAPSE */
 };
 
 FIXTURE_VARIANT_ADD(collapsed, anon) { KIND(anon_thp, WRITTEN) };
@@ -157,11 +252,33 @@ FIXTURE_VARIANT_ADD(collapsed, huge_zero_page) { KIND(anon_thp, READ) };
 FIXTURE_VARIANT_ADD(collapsed, anon_hole) { KIND(anon_thp, HOLE) };
 FIXTURE_VARIANT_ADD(collapsed, memfd_shared) { KIND(memfd_shared_thp, WRITTEN) };
 FIXTURE_VARIANT_ADD(collapsed, memfd_shared_hole) { KIND(memfd_shared_thp, HOLE) };
+FIXTURE_VARIANT_ADD(collapsed, khugepaged_anon) { KIND(anon_thp, WRITTEN), .by_khugepaged = true };
+
+FIXTURE_VARIANT_ADD(collapsed, khugepaged_huge_zero_page)
+{
+	KIND(anon_thp, READ), .by_khugepaged = true,
+};
+
+FIXTURE_VARIANT_ADD(collapsed, khugepaged_anon_hole)
+{
+	KIND(anon_thp, HOLE), .by_khugepaged = true,
+};
+
+FIXTURE_VARIANT_ADD(collapsed, khugepaged_memfd_shared)
+{
+	KIND(memfd_shared_thp, WRITTEN), .by_khugepaged = true,
+};
+
+FIXTURE_VARIANT_ADD(collapsed, khugepaged_memfd_shared_hole)
+{
+	KIND(memfd_shared_thp, HOLE), .by_khugepaged = true,
+};
 
 FIXTURE_SETUP(collapsed)
 {
 	SKIP_SETUP_IF(mainline_lacks(variant->kind, variant->state));
 	self->range = &self->mem.range;
+	self->by_khugepaged = variant->by_khugepaged;
 	self->uffd = track(_metadata, &self->mem, variant->kind,
 			   variant->state, 0, 0);
 	self->len = self->range->nr * self->range->unit;
@@ -173,14 +290,42 @@ FIXTURE_TEARDOWN(collapsed)
 	memory_free(&self->mem);
 }
 
-/* The kernel may refuse, or do it: neither changes what was written. */
+/*
+ * Asks for huge pages.  The kernel may refuse, or do it: neither changes what
+ * was written.  khugepaged comes by more than once, for it leaves alone what
+ * was in use lately; NULL when it did.
+ */
+static const char *collapse(FIXTURE_DATA(collapsed) *self)
+{
+	unsigned long start = read_number(KHUGEPAGED_DIR "full_scans");
+	int i;
+
+	if (!self->by_khugepaged) {
+		if (madvise(self->range->addr, self->len, MADV_COLLAPSE))
+			printf("# not collapsed: %s\n", strerror(errno));
+		return NULL;
+	}
+	if (memory_set(&self->mem, KHUGEPAGED_DIR "scan_sleep_millisecs", "1") ||
+	    memory_set(&self->mem, KHUGEPAGED_DIR "alloc_sleep_millisecs", "1") ||
+	    memory_set(&self->mem, KHUGEPAGED_DIR "pages_to_scan", "100000"))
+		return "may not hurry khugepaged";
+	/* It hears of memory from its faults, or when it is asked again. */
+	madvise(self->range->addr, self->len, MADV_HUGEPAGE);
+	for (i = 0; i < TRIES * TRIES; i++) {
+		if (read_number(KHUGEPAGED_DIR "full_scans") > start + 5)
+			return NULL;
+		usleep(1000);
+	}
+	return "khugepaged does not come by";
+}
+
 TEST_F(collapsed, armed_and_written_pages_keep_their_state)
 {
 	store(self->range, 5);
 	store(self->range, 7);
 	store(self->range, 700);
 	ASSERT_WRITTEN("5,7,700", self->range);
-	madvise(self->range->addr, self->len, MADV_COLLAPSE);
+	SKIP_IF(collapse(self));
 	ASSERT_WRITTEN("5,7,700", self->range);
 	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
 	ASSERT_STREQ("5,7,700", pages_take(self->range));
@@ -192,14 +337,16 @@ TEST_F(collapsed, armed_and_written_pages_keep_their_state)
 TEST_F(collapsed, written_pages_stay_written)
 {
 	size_t i;
-	int err;
 
 	for (i = 0; i < self->range->nr; i++)
 		store(self->range, i);
 	ASSERT_WRITTEN(pages_all(self->range), self->range);
-	err = madvise(self->range->addr, self->len, MADV_COLLAPSE);
-	if (err)
-		TH_LOG("not collapsed: %s", strerror(errno));
+	SKIP_IF(collapse(self));
+	if (self->by_khugepaged && !variant->kind->backing) {
+		/* There is nothing that could keep it from doing it. */
+		ASSERT_STREQ(pages_all(self->range),
+			     pages_with(self->range, PAGE_IS_HUGE));
+	}
 	ASSERT_WRITTEN(pages_all(self->range), self->range);
 	ASSERT_STREQ(pages_all(self->range), pages_take(self->range));
 	ASSERT_WRITTEN("", self->range);
@@ -217,7 +364,7 @@ TEST_F(collapsed, one_armed_page_stays_armed)
 	one.addr += 100 * one.unit;
 	one.nr = 1;
 	ASSERT_STREQ("0", pages_take(&one));
-	madvise(self->range->addr, self->len, MADV_COLLAPSE);
+	SKIP_IF(collapse(self));
 	ASSERT_WRITTEN("0-99,101-1023", self->range);
 }
 
@@ -229,20 +376,6 @@ FIXTURE(ksm)
 	size_t len;
 	int uffd;
 };
-
-static unsigned long ksm_read(const char *path)
-{
-	unsigned long value = 0;
-	FILE *file;
-
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%lu", &value) != 1)
-		value = 0;
-	fclose(file);
-	return value;
-}
 
 static bool all_merged(const struct range *range)
 {
@@ -283,7 +416,7 @@ FIXTURE_TEARDOWN(ksm)
  */
 static const char *wait_for_ksm(FIXTURE_DATA(ksm) *self)
 {
-	unsigned long start = ksm_read(KSM_DIR "full_scans");
+	unsigned long start = read_number(KSM_DIR "full_scans");
 
 	if (madvise(self->range->addr, self->len, MADV_MERGEABLE))
 		return "no MADV_MERGEABLE";
@@ -292,7 +425,7 @@ static const char *wait_for_ksm(FIXTURE_DATA(ksm) *self)
 	    memory_set(&self->mem, KSM_DIR "run", "1"))
 		return "may not start KSM";
 	while (!all_merged(self->range)) {
-		if (ksm_read(KSM_DIR "full_scans") > start + TRIES)
+		if (read_number(KSM_DIR "full_scans") > start + TRIES)
 			return "KSM did not merge equal pages";
 		usleep(1000);
 	}
