@@ -94,6 +94,17 @@ TEST(layout_is_the_abi)
 	ASSERT_EQ(8, offsetof(struct page_region, end));
 	ASSERT_EQ(16, offsetof(struct page_region, categories));
 	ASSERT_EQ(0xc0606610U, (unsigned int)PAGEMAP_SCAN);
+
+	ASSERT_EQ(0x1, PM_SCAN_WP_MATCHING);
+	ASSERT_EQ(0x2, PM_SCAN_CHECK_WPASYNC);
+	ASSERT_EQ(0x01, PAGE_IS_WPALLOWED);
+	ASSERT_EQ(0x02, PAGE_IS_WRITTEN);
+	ASSERT_EQ(0x04, PAGE_IS_FILE);
+	ASSERT_EQ(0x08, PAGE_IS_PRESENT);
+	ASSERT_EQ(0x10, PAGE_IS_SWAPPED);
+	ASSERT_EQ(0x20, PAGE_IS_PFNZERO);
+	ASSERT_EQ(0x40, PAGE_IS_HUGE);
+	ASSERT_EQ(0x80, PAGE_IS_SOFT_DIRTY);
 }
 
 TEST_F(args, valid_call_reports_and_arms)

@@ -212,6 +212,23 @@ do {									\
 	ASSERT_EQ(NR_REGIONS - (nr), nr_written(self->range));		\
 } while (0)
 
+/* In more than one piece, but in one call. */
+TEST_F(midway, nothing_in_the_way_ends_at_the_end)
+{
+	struct pm_scan_arg arg;
+
+	ASSERT_EQ(0, answer_make(&self->answer, NR_ANSWER - 1,
+				 UFFDIO_REGISTER_MODE_WP));
+	ASSERT_EQ(0, uffd_writeprotect(self->answer.uffd, &self->answer.held,
+				       false));
+	arg = take(self->range, self->answer.vec);
+	ASSERT_EQ(NR_REGIONS, pagemap_scan(self->range->pagemap, &arg));
+	ASSERT_DELIVERED(NR_REGIONS);
+	MAINLINE_DIFFERS("walk_end is that of the last piece but one", true,
+			 arg.walk_end < arg.end);
+	ASSERT_EQ(arg.end, arg.walk_end);
+}
+
 TEST_F(midway, answer_that_is_asked_for_is_complete)
 {
 	ASSERT_WAITS(0, UFFDIO_REGISTER_MODE_MISSING);

@@ -382,4 +382,72 @@ TEST(events_are_in_order)
 	memory_free(&mem);
 }
 
+/* Stores to page 5 for each byte that it is sent. */
+static void obedient_child(const struct range *range, int commands, int answers)
+{
+	char byte;
+
+	while (read(commands, &byte, 1) == 1) {
+		store(range, 5);
+		CHILD_CHECK(write(answers, &byte, 1) == 1);
+	}
+	_exit(0);
+}
+
+/* The parent has the child's, from the event; each is tracked by itself. */
+TEST(another_process_holds_the_descriptor)
+{
+	int uffd, theirs_uffd, commands[2], answers[2];
+	struct monitor monitor;
+	struct range theirs;
+	struct memory mem;
+	char byte = 's';
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(commands));
+	ASSERT_EQ(0, pipe(answers));
+	uffd = track(_metadata, &mem, &memory_anon, MEMORY_WRITTEN, 0,
+		     UFFD_FEATURE_EVENT_FORK);
+	store(&mem.range, 2);
+	ASSERT_EQ(0, monitor_start(&monitor, uffd));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(monitor.stop[1]);
+		close(commands[1]);
+		obedient_child(&mem.range, commands[0], answers[1]);
+	}
+	monitor_stop(&monitor);
+	ASSERT_EQ(1, monitor.nr);
+	theirs_uffd = monitor.msgs[0].arg.fork.ufd;
+	theirs = mem.range;
+	theirs.pagemap = pagemap_open(pid);
+	ASSERT_LE(0, theirs.pagemap);
+
+	ASSERT_WRITTEN("2", &theirs);
+	ASSERT_EQ(0, uffd_writeprotect(theirs_uffd, &theirs, true));
+	ASSERT_WRITTEN("", &theirs);
+	ASSERT_WRITTEN("2", &mem.range);
+	store(&mem.range, 3);
+	ASSERT_EQ(1, write(commands[1], &byte, 1));
+	ASSERT_EQ(1, read(answers[0], &byte, 1));
+	ASSERT_WRITTEN("5", &theirs);
+	ASSERT_WRITTEN("2-3", &mem.range);
+	ASSERT_STREQ("5", pages_take(&theirs));
+	ASSERT_STREQ("2-3", pages_take(&mem.range));
+	ASSERT_WRITTEN("", &theirs);
+
+	/* The last one to hold it gone, nobody tracks the child. */
+	store(&mem.range, 1);
+	close(theirs_uffd);
+	ASSERT_STREQ("", pages_armed(&theirs));
+	ASSERT_STREQ("", pages_with(&theirs, PAGE_IS_WPALLOWED));
+	ASSERT_WRITTEN("1", &mem.range);
+	close(commands[1]);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	close(theirs.pagemap);
+	close(uffd);
+	memory_free(&mem);
+}
+
 TEST_HARNESS_MAIN

@@ -51,6 +51,8 @@ TEST_F(api, features_are_offered_and_echoed)
 		.features = UFFD_FEATURE_WP_ASYNC,
 	};
 
+	ASSERT_EQ(0x2000, UFFD_FEATURE_WP_UNPOPULATED);
+	ASSERT_EQ(0x8000, UFFD_FEATURE_WP_ASYNC);
 	self->uffd = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	ASSERT_LE(0, self->uffd);
 	ASSERT_EQ(0, ioctl(self->uffd, UFFDIO_API, &api));
