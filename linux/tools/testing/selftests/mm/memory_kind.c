@@ -240,9 +240,9 @@ static const char *allow_thp(struct memory *mem)
 {
 	char text[128];
 
-	mem->range.nr = NR_THP * pmd_size() / base_page();
-	if (!mem->range.nr)
+	if (!pmd_size())
 		return "no transparent huge pages in the kernel";
+	mem->range.nr = mem->kind->nr ?: NR_THP * pmd_size() / base_page();
 	if (read_text(THP_DIR "enabled", text, sizeof(text)))
 		return "no transparent huge pages in the kernel";
 	if (strstr(text, "[never]") && memory_set(mem, THP_DIR "enabled",
@@ -352,21 +352,23 @@ static const char *map_sysv(struct memory *mem, size_t len)
 	return NULL;
 }
 
-static const char *map_plain(struct memory *mem, size_t len)
+static const char *map_plain(struct memory *mem, size_t len, void *where)
 {
 	const struct memory_kind *kind = mem->kind;
 	size_t align = kind->thp ? pmd_size() : mem->range.unit;
-	int flags = kind->map_flags;
+	int flags = kind->map_flags | (where ? MAP_FIXED : 0);
 	uintptr_t at;
 	char *addr;
 
 	if (kind->hugetlb && kind->backing == BACKING_NONE)
 		flags |= MAP_HUGETLB | (kind->hugetlb == SIZE_1G ?
 					MAP_HUGE_1GB : MAP_HUGE_2MB);
-	if (kind->hugetlb) {
-		addr = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, mem->fd, 0);
+	if (kind->hugetlb || where) {
+		addr = mmap(where, len, PROT_READ | PROT_WRITE, flags, mem->fd, 0);
 		if (addr == MAP_FAILED)
-			return "cannot map hugetlb pages of this size";
+			return kind->hugetlb ?
+				"cannot map hugetlb pages of this size" :
+				"cannot map this kind of memory there";
 		mem->range.addr = addr;
 		mem->map = addr;
 		mem->map_len = len;
@@ -462,6 +464,12 @@ static const char *populate(struct memory *mem, enum memory_state state)
 const char *memory_make(struct memory *mem, const struct memory_kind *kind,
 			enum memory_state state)
 {
+	return memory_make_at(mem, kind, state, NULL);
+}
+
+const char *memory_make_at(struct memory *mem, const struct memory_kind *kind,
+			   enum memory_state state, void *where)
+{
 	const char *reason = NULL;
 	size_t len;
 
@@ -484,7 +492,7 @@ const char *memory_make(struct memory *mem, const struct memory_kind *kind,
 		reason = open_backing(mem, len);
 	if (!reason)
 		reason = kind->backing == BACKING_SYSV ?
-			 map_sysv(mem, len) : map_plain(mem, len);
+			 map_sysv(mem, len) : map_plain(mem, len, where);
 	if (!reason)
 		reason = populate(mem, state);
 	if (reason)

@@ -34,7 +34,7 @@ struct memory_kind {
 	const char *name;
 	enum memory_backing backing;
 	size_t hugetlb;		/* size of the hugetlb pages, or 0 */
-	size_t nr;		/* units */
+	size_t nr;		/* units; 0 with thp: as many as two huge pages */
 	int map_flags;
 	bool thp;		/* each entry maps a huge page, tracked by base page */
 };
@@ -85,6 +85,12 @@ bool memory_is_shared(const struct memory_kind *kind);
 /* Returns NULL, or why this machine has no such memory. */
 const char *memory_make(struct memory *mem, const struct memory_kind *kind,
 			enum memory_state state);
+/*
+ * The same at a place of the caller's, aligned as the kind needs it, with
+ * nothing around it.  Whatever is mapped there is gone.  Not for System V shm.
+ */
+const char *memory_make_at(struct memory *mem, const struct memory_kind *kind,
+			   enum memory_state state, void *where);
 void memory_free(struct memory *mem);
 
 /* Changes a setting of the machine until memory_free(); 0 or -errno. */
