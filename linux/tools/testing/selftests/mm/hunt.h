@@ -200,8 +200,7 @@ struct range hunt_range(const struct hunt_world *world,
 			const struct hunt_area *area, unsigned int first,
 			unsigned int nr);
 /* Keeps the words of what is wrong; returns them. */
-const char *hunt_wrong(struct hunt_world *world, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+const char *hunt_wrong(struct hunt_world *world, const char *fmt, ...);
 void hunt_close_forks(struct hunt_world *world);
 
 static inline unsigned int *hunt_word(const struct hunt_area *area,
@@ -248,6 +247,22 @@ const char *hunt_verify(struct hunt_world *world, struct hunt_area *area,
 
 const char *hunt_do(struct hunt_world *world, const struct hunt_op *op);
 
+/* Ways to write a word; false if this one is not to be had. */
+bool hunt_put(unsigned int *where, unsigned int value, unsigned int way);
+#define HUNT_NR_WAYS	6	/* behind HUNT_PINS, all are plain stores */
+#define HUNT_PINS	2	/* this one pins the page while it writes */
+
+/* hunt_race.c: everything at once */
+
+enum hunt_scanners {
+	HUNT_ONE_SCANNER,
+	HUNT_MANY_SCANNERS,
+};
+
+/* Returns NULL or what is wrong. */
+const char *hunt_race(struct hunt_world *world, __u64 seed,
+		      enum hunt_scanners scanners);
+
 /* hunt_run.c: whole scripts, each in a process of its own */
 
 enum hunt_result {
@@ -268,6 +283,10 @@ void hunt_machine_restore(struct hunt_machine *machine);
 enum hunt_result hunt_run(const struct hunt_script *script,
 			  const struct hunt_machine *machine, bool exact,
 			  char *why);
+/* Races on the memory of a script, whose operations are not looked at. */
+enum hunt_result hunt_run_race(const struct hunt_script *script,
+			       const struct hunt_machine *machine, bool exact,
+			       __u64 seed, enum hunt_scanners scanners, char *why);
 /* Leaves out of a script that finds something what it does not take. */
 void hunt_shrink(struct hunt_script *script, const struct hunt_machine *machine,
 		 bool exact, char *why);

@@ -98,15 +98,14 @@ static void tell(const char *path, const char *text)
 	close(fd);
 }
 
-/* Ways to write a word; false if this one is not to be had. */
-static bool put(unsigned int *where, unsigned int value, unsigned int way)
+bool hunt_put(unsigned int *where, unsigned int value, unsigned int way)
 {
 	struct iovec from = { .iov_base = &value, .iov_len = sizeof(value) };
 	struct iovec to = { .iov_base = where, .iov_len = sizeof(value) };
 	bool done = false;
 	int fds[2];
 
-	switch (way % 6) {
+	switch (way % HUNT_NR_WAYS) {
 	case 0:
 		if (pipe(fds))
 			return false;
@@ -116,9 +115,6 @@ static bool put(unsigned int *where, unsigned int value, unsigned int way)
 		close(fds[1]);
 		return done;
 	case 1:
-		return process_vm_writev(getpid(), &from, 1, &to, 1, 0) ==
-		       sizeof(value);
-	case 2:
 		fds[0] = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 		if (fds[0] < 0)
 			return false;
@@ -126,6 +122,9 @@ static bool put(unsigned int *where, unsigned int value, unsigned int way)
 		       sizeof(value);
 		close(fds[0]);
 		return done;
+	case HUNT_PINS:
+		return process_vm_writev(getpid(), &from, 1, &to, 1, 0) ==
+		       sizeof(value);
 	default:
 		*(volatile unsigned int *)where = value;
 		return true;
@@ -137,7 +136,7 @@ static void put_word(struct part *part, unsigned int index, unsigned int word,
 {
 	struct hunt_unit *unit = &part->area->units[index];
 
-	if (!put(hunt_word(part->area, index, word), value, way))
+	if (!hunt_put(hunt_word(part->area, index, word), value, way))
 		return;
 	hunt_model_write(part->area, index);
 	unit->word[word] = value;

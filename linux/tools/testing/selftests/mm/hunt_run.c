@@ -80,36 +80,50 @@ static const char *run_ops(struct hunt_world *world,
 	return wrong ?: hunt_check(world);
 }
 
-static void child_main(const struct hunt_script *script,
-		       const struct hunt_machine *machine, bool exact, char *why)
+/* What a process of its own is to do. */
+struct job {
+	const struct hunt_script *script;
+	const struct hunt_machine *machine;
+	bool exact;
+	bool race;		/* if so: */
+	__u64 seed;
+	enum hunt_scanners scanners;
+};
+
+static void child_main(const struct job *job, char *why)
 {
 	static struct hunt_world world;
+	char text[HUNT_WHY], where[32] = "";
 	const char *wrong;
-	char text[HUNT_WHY];
 	unsigned int at;
 
 	/* The harness has plans for the alarm of the test, not for this one's. */
 	signal(SIGALRM, SIG_DFL);
 	alarm(TIMEOUT);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	world.exact = exact;
+	world.exact = job->exact;
 	world.why = why;
-	wrong = hunt_world_make(&world, script,
-				machine->swap.path[0] ? &machine->swap : NULL);
+	wrong = hunt_world_make(&world, job->script,
+				job->machine->swap.path[0] ?
+				&job->machine->swap : NULL);
 	if (wrong) {
 		snprintf(why, HUNT_WHY, "%s", wrong);
 		_exit(HUNT_CANNOT);
 	}
-	wrong = run_ops(&world, script, &at);
+	if (job->race) {
+		wrong = hunt_race(&world, job->seed, job->scanners);
+	} else {
+		wrong = run_ops(&world, job->script, &at);
+		snprintf(where, sizeof(where), "operation %d: ", (int)at);
+	}
 	if (!wrong)
 		_exit(HUNT_FINE);
 	snprintf(text, sizeof(text), "%s", wrong);
-	snprintf(why, HUNT_WHY, "operation %d: %.900s", (int)at, text);
+	snprintf(why, HUNT_WHY, "%s%.900s", where, text);
 	_exit(HUNT_FOUND);
 }
 
-enum hunt_result hunt_run(const struct hunt_script *script,
-			  const struct hunt_machine *machine, bool exact, char *why)
+static enum hunt_result run_job(const struct job *job, char *why)
 {
 	enum hunt_result result = HUNT_FOUND;
 	char *shared;
@@ -122,11 +136,11 @@ enum hunt_result hunt_run(const struct hunt_script *script,
 		return HUNT_CANNOT;
 	/* If the kernel dies, this is what it dies of. */
 	if (getenv("HUNT_VERBOSE"))
-		hunt_script_print(script, stdout);
+		hunt_script_print(job->script, stdout);
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		child_main(script, machine, exact, shared);
+		child_main(job, shared);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
 		munmap(shared, HUNT_WHY);
 		return HUNT_CANNOT;
@@ -141,6 +155,34 @@ enum hunt_result hunt_run(const struct hunt_script *script,
 	}
 	munmap(shared, HUNT_WHY);
 	return result;
+}
+
+enum hunt_result hunt_run(const struct hunt_script *script,
+			  const struct hunt_machine *machine, bool exact, char *why)
+{
+	const struct job job = {
+		.script = script,
+		.machine = machine,
+		.exact = exact,
+	};
+
+	return run_job(&job, why);
+}
+
+enum hunt_result hunt_run_race(const struct hunt_script *script,
+			       const struct hunt_machine *machine, bool exact,
+			       __u64 seed, enum hunt_scanners scanners, char *why)
+{
+	const struct job job = {
+		.script = script,
+		.machine = machine,
+		.exact = exact,
+		.race = true,
+		.seed = seed,
+		.scanners = scanners,
+	};
+
+	return run_job(&job, why);
 }
 
 struct shrinker {

@@ -272,7 +272,8 @@ static const char *compare(struct hunt_world *world, const struct answer *answer
 	for (i = 0; i < ret; i++) {
 		if (!memcmp(&vec[i], &answer->vec[i], sizeof(vec[i])))
 			continue;
-		return hunt_wrong(world, "region %d is +%#llx-%#llx %#llx, must be +%#llx-%#llx %#llx",
+		return hunt_wrong(world,
+				  "region %d is %#llx-%#llx %#llx, must %#llx-%#llx %#llx",
 				  i, vec[i].start - page_addr(world, 0),
 				  vec[i].end - page_addr(world, 0),
 				  vec[i].categories,
@@ -386,7 +387,8 @@ static const char *verify_unit(struct hunt_world *world, struct hunt_area *area,
 		value = *(volatile unsigned int *)hunt_word(area, index, i);
 		if (unit->tracked && !written && unit->snap_known[i] &&
 		    value != unit->snap[i])
-			return hunt_wrong(world, "LOST: %s was %#x when last reported, is %#x, not WRITTEN",
+			return hunt_wrong(world,
+					  "LOST: %s was %#x when reported, is %#x",
 					  name_page(world, page), unit->snap[i],
 					  value);
 		if (world->exact && unit->known[i] && value != unit->word[i])

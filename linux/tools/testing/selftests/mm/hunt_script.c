@@ -113,13 +113,16 @@ unsigned int hunt_random(struct hunt_random *random)
 
 unsigned int hunt_kinds(void)
 {
+	const char *without = getenv("HUNT_WITHOUT");
 	unsigned int set = 0, i;
 	struct memory mem;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const char *reason = memory_make(&mem, kinds[i].kind,
-						 MEMORY_WRITTEN);
+		const char *reason;
 
+		if (without && strstr(kinds[i].name, without))
+			continue;
+		reason = memory_make(&mem, kinds[i].kind, MEMORY_WRITTEN);
 		if (reason) {
 			printf("# hunt: without %s: %s\n", kinds[i].name, reason);
 			continue;

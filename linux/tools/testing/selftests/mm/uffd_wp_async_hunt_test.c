@@ -4,8 +4,10 @@
  * model that knows what scans must say of them.
  *
  *	HUNT_SEED=n	(or -s n) start with the scripts of this seed
- *	HUNT_SECONDS=n	how long to go on; when that is over, no more is started
+ *	HUNT_SECONDS=n	how long each part goes on; when that is over, no more is
+ *			started; each seed is said before it is used
  *	HUNT_SCRIPT=f	run the script that a failure has printed, and no other
+ *	HUNT_WITHOUT=w	without kinds of memory that have the word in their name
  *	HUNT_EXACT=0	compare only the content with what was reported, as is
  *			done on a kernel with mainline's implementation
  *	HUNT_VERBOSE=1	say what is done before it is: for a kernel that dies
@@ -39,6 +41,13 @@ static time_t deadline(void)
 	const char *seconds = getenv("HUNT_SECONDS");
 
 	return time(NULL) + (seconds ? atoi(seconds) : SECONDS);
+}
+
+/* For a kernel that dies, and for whoever waits. */
+static void say_seed(__u64 seed)
+{
+	if (getenv("HUNT_SECONDS"))
+		printf("# hunt: seed %llu\n", (unsigned long long)seed);
 }
 
 static bool exact(void)
@@ -84,6 +93,7 @@ TEST_F_TIMEOUT(hunt, one_after_the_other, TIMEOUT)
 	SKIP_IF(getenv("HUNT_SCRIPT") ? "there is a script to run" : NULL);
 	TH_LOG("from HUNT_SEED=%llu on", (unsigned long long)seed);
 	do {
+		say_seed(seed);
 		hunt_script_make(&self->script, seed, self->machine.kinds);
 		result = hunt_run(&self->script, &self->machine, exact(),
 				  self->why);
@@ -103,6 +113,58 @@ TEST_F_TIMEOUT(hunt, one_after_the_other, TIMEOUT)
 	MAINLINE_DIFFERS("loses writes", HUNT_FOUND, result);
 	ASSERT_NE(HUNT_FOUND, result);
 	ASSERT_EQ(HUNT_FINE, result);
+}
+
+/* All of the memory of a script, tracked. */
+static void make_arena(struct hunt_script *script, __u64 seed, unsigned int kinds)
+{
+	struct hunt_random random = { .state = seed };
+	unsigned int i;
+
+	memset(script, 0, sizeof(*script));
+	script->events = hunt_below(&random, 2);
+	hunt_areas_make(script, &random, kinds);
+	for (i = 0; i < script->nr_areas; i++)
+		script->areas[i].tracked = true;
+}
+
+static void race(struct __test_metadata *_metadata, FIXTURE_DATA(hunt) *self,
+		 enum hunt_scanners scanners)
+{
+	const time_t end = deadline();
+	__u64 seed = first_seed();
+	enum hunt_result result;
+	unsigned int nr = 0;
+
+	SKIP_IF(getenv("HUNT_SCRIPT") ? "there is a script to run" : NULL);
+	TH_LOG("from HUNT_SEED=%llu on", (unsigned long long)seed);
+	do {
+		say_seed(seed);
+		make_arena(&self->script, seed, self->machine.kinds);
+		result = hunt_run_race(&self->script, &self->machine, exact(),
+				       seed, scanners, self->why);
+		if (result != HUNT_FINE)
+			TH_LOG("HUNT_SEED=%llu: %s", (unsigned long long)seed,
+			       self->why);
+		nr++;
+		seed++;
+	} while (result != HUNT_FOUND && time(NULL) < end);
+	TH_LOG("%u races", nr);
+	if (result == HUNT_FOUND) {
+		hunt_script_print(&self->script, stdout);
+		SKIP_IF(mainline_kernel() ? "mainline: loses writes" : NULL);
+	}
+	ASSERT_EQ(HUNT_FINE, result);
+}
+
+TEST_F_TIMEOUT(hunt, all_at_once, TIMEOUT)
+{
+	race(_metadata, self, HUNT_ONE_SCANNER);
+}
+
+TEST_F_TIMEOUT(hunt, all_at_once_and_many_scanners, TIMEOUT)
+{
+	race(_metadata, self, HUNT_MANY_SCANNERS);
 }
 
 TEST_F_TIMEOUT(hunt, script, TIMEOUT)
