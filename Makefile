@@ -10,7 +10,10 @@ DEBUG ?=
 NATIVE ?=
 FORCE ?=
 TESTS ?=
-export KSRC CONFIG JOBS FORCE TESTS
+SECONDS ?= 600
+SEED ?=
+CPUS ?=
+export KSRC CONFIG JOBS FORCE TESTS SEED CPUS
 MAKEFLAGS += --no-print-directory
 
 image := build/bzImage$(if $(DEBUG),-debug)
@@ -64,6 +67,10 @@ test-kernel: kernel selftests ## the kselftests in the guest (DEBUG=1)
 	scripts/deps vm
 	scripts/guest-tests $(if $(DEBUG),debug)
 
+soak: kernel selftests ## hunt for lost writes at random for SECONDS (DEBUG=1, SEED=N, CPUS=N)
+	scripts/deps vm
+	scripts/soak $(SECONDS) $(if $(DEBUG),debug)
+
 test-native: selftests ## the kselftests on this machine's own kernel, as root
 	scripts/native-tests
 
@@ -92,4 +99,4 @@ help: ## this list
 
 .SILENT:
 .PHONY: demo test test-quick tree refresh series check commits kernel shell selftests \
-	test-kernel test-native kunit fuzz clean distclean help
+	test-kernel soak test-native kunit fuzz clean distclean help
