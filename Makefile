@@ -82,21 +82,33 @@ fuzz: tree ## the pure parts of the scan in user space, under sanitizers
 	scripts/deps fuzz
 	scripts/fuzz
 
+##@ Measure
+
+bench: $(if $(NATIVE),,kernel mainline) ## our kernel, mainline's, and the older ways, as table, JSON and picture (NATIVE=1: this machine's)
+	scripts/bench $(if $(NATIVE),native)
+
+bench-picture: bench ## the same, and the picture into docs/
+	cp build/bench.svg docs/bench.svg
+
+mainline: ## build build/bzImage-6.12 of Debian's linux-source-6.12, to measure against
+	scripts/deps tree kernel ccache
+	scripts/mainline
+
 ##@ Tidy
 
 clean: ## remove what was built, keep the source and downloads
-	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/series build/check
+	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/series build/check build/bench*
 
 distclean: ## remove all of build/, with work in build/linux that was not refreshed
 	rm -rf build
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSettings: KSRC=DIR-OR-TARBALL another 6.1.y source, CONFIG=FILE another kernel\n'
 	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux),\n'
 	@printf "TESTS='64/uffd*' (test-kernel, test-native: only these)\n"
 
 .SILENT:
 .PHONY: demo test test-quick tree refresh series check commits kernel shell selftests \
-	test-kernel soak test-native kunit fuzz clean distclean help
+	test-kernel soak test-native kunit fuzz bench bench-picture mainline clean distclean help

@@ -53,7 +53,7 @@ duration()
 unit()
 {
 	case $1 in
-	*ok*) echo results ;;
+	*ok* | *$'\t'*) echo results ;;
 	*) echo files ;;
 	esac
 }
