@@ -4,12 +4,15 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "area.h"
+
+size_t area_limit;
 
 const char *area_make(struct area *area, const struct memory_kind *kind,
 		      size_t units, enum memory_state state)
@@ -163,4 +166,22 @@ long scan_range(int pagemap, const struct pm_scan_arg *query, bool once)
 		arg.start = arg.walk_end > next ? arg.walk_end : next;
 	} while (arg.start < arg.end);
 	return found;
+}
+
+size_t largest_area(void)
+{
+	unsigned long kib = 0;
+	size_t fits;
+	char line[128];
+	FILE *file;
+
+	file = fopen("/proc/meminfo", "r");
+	must(file, "/proc/meminfo");
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
+			break;
+	fclose(file);
+	/* Page tables, and what the machine does meanwhile, need some, too. */
+	fits = kib * KIB / 4 * 3;
+	return area_limit && area_limit < fits ? area_limit : fits;
 }

@@ -41,6 +41,10 @@ void area_arm(struct area *area);
 long area_write(const struct area *area);
 void area_free(struct area *area);
 
+/* How much memory there is to measure on, in bytes: what fits, or less. */
+extern size_t area_limit;
+size_t largest_area(void);
+
 /* Memory mapped at a multiple of size, for what no kind of memory is; or NULL. */
 void *map_aligned(size_t size, int prot, int flags);
 

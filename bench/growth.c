@@ -3,25 +3,8 @@
  * The same scans as memory grows, up to what there is of it.
  */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "scan.h"
-
-static size_t available(void)
-{
-	unsigned long kib = 0;
-	char line[128];
-	FILE *file;
-
-	file = fopen("/proc/meminfo", "r");
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
-			break;
-	fclose(file);
-	return kib * KIB;
-}
 
 static void measure_growth(size_t size)
 {
@@ -58,7 +41,7 @@ static void measure_growth(size_t size)
 
 void bench_growth(void)
 {
-	const size_t limit = available() / 4 * 3;
+	const size_t limit = largest_area();
 	const unsigned int old = tries;
 	size_t size;
 

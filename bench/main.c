@@ -11,7 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "area.h"
 
 struct group {
 	const char *name;
@@ -90,7 +90,8 @@ static int wrong_usage(void)
 {
 	size_t i;
 
-	fprintf(stderr, "usage: bench [-n TRIES] [-w PATTERN] [GROUP...]\n"
+	fprintf(stderr, "usage: bench [-m MIB] [-n TRIES] [-w PATTERN] [GROUP...]\n"
+		"  -m  measure on no more memory than that\n"
 		"  -n  how often to try each; the least time counts\n"
 		"  -w  only workloads whose names match\n"
 		"groups, those of one processor if none is named:");
@@ -121,8 +122,11 @@ int main(int argc, char **argv)
 	int opt;
 
 	fix_layout(argv);
-	while ((opt = getopt(argc, argv, "n:w:")) != -1) {
+	while ((opt = getopt(argc, argv, "m:n:w:")) != -1) {
 		switch (opt) {
+		case 'm':
+			area_limit = strtoul(optarg, NULL, 10) * MIB;
+			break;
 		case 'n':
 			tries = atoi(optarg) > 0 ? atoi(optarg) : 1;
 			break;

@@ -36,7 +36,8 @@ void soft_dirty_clear(void)
 	close(fd);
 }
 
-static long pagemap_count(const struct range *range, __u64 bit)
+/* The pages whose entries have the bit; which they are, if list is not NULL. */
+static long pagemap_find(const struct range *range, __u64 bit, size_t *list)
 {
 	const size_t per_unit = range->unit / 4096;
 	size_t left = range->nr * per_unit, nr, i;
@@ -48,16 +49,21 @@ static long pagemap_count(const struct range *range, __u64 bit)
 		if (pread(range->pagemap, entries, nr * sizeof(*entries), at) !=
 		    (ssize_t)(nr * sizeof(*entries)))
 			return -EIO;
-		for (i = 0; i < nr; i++)
-			found += !!(entries[i] & bit);
+		for (i = 0; i < nr; i++) {
+			if (!(entries[i] & bit))
+				continue;
+			if (list)
+				list[found] = range->nr * per_unit - left + i;
+			found++;
+		}
 		at += nr * sizeof(*entries);
 	}
 	return found;
 }
 
-long soft_dirty_count(const struct range *range)
+long soft_dirty_list(const struct range *range, size_t *list)
 {
-	return pagemap_count(range, PM_SOFT_DIRTY);
+	return pagemap_find(range, PM_SOFT_DIRTY, list);
 }
 
 bool soft_dirty_works(void)
@@ -70,21 +76,22 @@ bool soft_dirty_works(void)
 	page.pagemap = pagemap_open(0);
 	poke(page.addr, 1);
 	soft_dirty_clear();
-	works = soft_dirty_count(&page) == 0;
+	works = soft_dirty_list(&page, NULL) == 0;
 	poke(page.addr, 2);
-	works = works && soft_dirty_count(&page) == 1;
+	works = works && soft_dirty_list(&page, NULL) == 1;
 	close(page.pagemap);
 	return works;
 }
 
 static long run_pagemap(void *data)
 {
-	return pagemap_count(&((struct area *)data)->mem.range, PM_PRESENT);
+	return pagemap_find(&((struct area *)data)->mem.range, PM_PRESENT,
+			    NULL);
 }
 
 static long run_soft_dirty_get(void *data)
 {
-	return soft_dirty_count(&((struct area *)data)->mem.range);
+	return soft_dirty_list(&((struct area *)data)->mem.range, NULL);
 }
 
 static long run_soft_dirty_clear(void *data)
@@ -221,7 +228,7 @@ static void open_page(int signal, siginfo_t *info, void *context)
 	must(!mprotect(page, 4096, PROT_READ | PROT_WRITE), "mprotect of a page");
 }
 
-void mprotect_arm(const struct range *range)
+static void mprotect_arm(const struct range *range)
 {
 	const struct sigaction action = {
 		.sa_sigaction = open_page,
@@ -233,7 +240,7 @@ void mprotect_arm(const struct range *range)
 	     "mprotect");
 }
 
-void mprotect_disarm(const struct range *range)
+static void mprotect_disarm(const struct range *range)
 {
 	must(!mprotect(range->addr, range->nr * range->unit,
 		       PROT_READ | PROT_WRITE), "mprotect");
