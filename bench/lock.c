@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who waits for a scan: one thread scans all the memory there is, another maps
- * and unmaps a page over and over, a third touches new pages. Reported is the
- * longest that each of them took for one go while a scan was under way: the
- * median of several scans, in nanoseconds. Without a scan, for the same time,
- * it says what the machine does to a thread by itself.
+ * Who waits for a scan: one thread scans all the memory there is, another wants
+ * to map and unmap a page every so often, a third to touch a new one. Reported
+ * is how long it took at most, from when it was due until it was done, with the
+ * wait for the processor: the median of several scans. "idle" is the same with
+ * no scan, for as long as one takes.
+ *
+ * One processor will do: whoever is due gets it from the scan where that lets
+ * go of it, and then finds the mmap_lock free or not.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -12,24 +15,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scan.h"
 
 #define NR_SCANS	9
 #define FAULT_PAGES	512
+#define PERIOD		200000ULL
 
 enum who { SCANNER, MAPPER, FAULTER, NR_WHO };
 
 static const char *const who_names[NR_WHO] = { "scan", "mmap", "fault" };
 
-/* A thread that does something short, as long as it may run. */
+/* A thread that does something short, each period. */
 struct worker {
 	pthread_t thread;
 	void (*once)(struct worker *worker);
 	char *addr;
 	size_t next;
 	atomic_ullong longest;
+	atomic_ulong times;
 };
 
 static atomic_bool stop;
@@ -56,17 +63,29 @@ static void advance(struct worker *worker)
 	madvise(worker->addr, FAULT_PAGES * 4096, MADV_DONTNEED);
 }
 
+static void sleep_until(__u64 due)
+{
+	const struct timespec ts = {
+		.tv_sec = due / 1000000000, .tv_nsec = due % 1000000000,
+	};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
 static void *work(void *data)
 {
 	struct worker *worker = data;
-	__u64 start, time;
+	__u64 due, time;
 
+	prctl(PR_SET_TIMERSLACK, 1);
 	while (!stop) {
-		start = now();
+		due = now() + PERIOD;
+		sleep_until(due);
 		worker->once(worker);
-		time = now() - start;
+		time = now() - due;
 		if (time > worker->longest)
 			worker->longest = time;
+		worker->times++;
 		advance(worker);
 	}
 	return NULL;
@@ -81,12 +100,12 @@ static void worker_start(struct worker *worker, void (*once)(struct worker *))
 
 /* The median of what each had to wait; for the scanner, what it took. */
 static void report_waits(const char *name, __u64 waits[NR_WHO][NR_SCANS],
-			 size_t pages)
+			 size_t pages, bool idle)
 {
 	char workload[48];
 	int who;
 
-	for (who = 0; who < NR_WHO; who++) {
+	for (who = idle ? MAPPER : SCANNER; who < NR_WHO; who++) {
 		qsort(waits[who], NR_SCANS, sizeof(waits[who][0]), compare_u64);
 		snprintf(workload, sizeof(workload), "lock-%s-%s", name,
 			 who_names[who]);
@@ -105,6 +124,19 @@ static __u64 scan_once(struct area *area, const struct query *query)
 	return now() - start;
 }
 
+/* What was due before is done when each has been there once more. */
+static void let_finish(const struct worker *workers)
+{
+	unsigned long times;
+	int who;
+
+	for (who = MAPPER; who < NR_WHO; who++) {
+		times = workers[who].times;
+		while (workers[who].times < times + 2)
+			usleep(100);
+	}
+}
+
 static void measure_waits(struct area *area, struct worker *workers,
 			  const char *name, const struct query *query,
 			  __u64 *duration)
@@ -115,20 +147,20 @@ static void measure_waits(struct area *area, struct worker *workers,
 	for (i = 0; i < NR_SCANS; i++) {
 		must(!uffd_writeprotect(area->uffd, &area->mem.range, false),
 		     "UFFDIO_WRITEPROTECT");
+		let_finish(workers);
 		workers[MAPPER].longest = 0;
 		workers[FAULTER].longest = 0;
 		if (query) {
 			waits[SCANNER][i] = scan_once(area, query);
 		} else {
-			usleep(*duration / 1000 + 1);
+			sleep_until(now() + *duration);
 			waits[SCANNER][i] = *duration;
 		}
-		/* What waits has not waited to the end yet. */
-		usleep(1000);
+		let_finish(workers);
 		waits[MAPPER][i] = workers[MAPPER].longest;
 		waits[FAULTER][i] = workers[FAULTER].longest;
 	}
-	report_waits(name, waits, area->mem.range.nr);
+	report_waits(name, waits, area->mem.range.nr, !query);
 	*duration = waits[SCANNER][NR_SCANS / 2];
 }
 
@@ -142,10 +174,6 @@ void bench_lock(void)
 
 	if (!wanted("lock"))
 		return;
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		unmeasured("lock", WAY_SCAN, "one processor: nobody waits");
-		return;
-	}
 	reason = area_make(&area, &memory_anon, largest_area() / 4096,
 			   MEMORY_WRITTEN);
 	must(!reason, reason);

@@ -30,7 +30,7 @@ static const struct group groups[] = {
 	{ .name = "counts", .run = bench_counts },
 	{ .name = "growth", .run = bench_growth },
 	{ .name = "wine", .run = bench_wine, .wall = true },
-	{ .name = "lock", .run = bench_lock, .wall = true },
+	{ .name = "lock", .run = bench_lock },
 };
 
 static const char *workloads = "*";
