@@ -56,6 +56,9 @@ void area_free(struct area *area)
 	area->units = NULL;
 }
 
+/* Far from all else: it shares no page table with anything. */
+#define ALONE_AT		(16 * TIB)
+
 /* xorshift: the same numbers everywhere, whatever the C library. */
 static __u64 random_below(__u64 limit)
 {
@@ -112,22 +115,12 @@ long area_write(const struct area *area)
 	return area->nr_units;
 }
 
-void *map_aligned(size_t size, int prot, int flags)
+void *map_alone(size_t size, int prot, int flags)
 {
-	const size_t align = 2 * MIB;
-	char *map, *addr;
+	void *addr = mmap((void *)ALONE_AT, size, prot,
+			  flags | MAP_FIXED_NOREPLACE, -1, 0);
 
-	map = mmap(NULL, size + align, PROT_NONE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	addr = (char *)(((unsigned long)map + align - 1) & ~(align - 1));
-	if (addr > map)
-		munmap(map, addr - map);
-	munmap(addr + size, map + align - addr);
-	if (mmap(addr, size, prot, flags | MAP_FIXED, -1, 0) == MAP_FAILED)
-		return NULL;
-	return addr;
+	return addr == MAP_FAILED ? NULL : addr;
 }
 
 struct page_region *vec_of(size_t len)

@@ -45,8 +45,11 @@ void area_free(struct area *area);
 extern size_t area_limit;
 size_t largest_area(void);
 
-/* Memory mapped at a multiple of size, for what no kind of memory is; or NULL. */
-void *map_aligned(size_t size, int prot, int flags);
+/*
+ * Memory for what no kind of memory is, always at the same address, so only one
+ * at a time; or NULL.
+ */
+void *map_alone(size_t size, int prot, int flags);
 
 /*
  * A scan from start to end in as many calls as it takes, or in one; returns the

@@ -104,8 +104,8 @@ static void map_slot(void *data)
 
 	if (slot->range.addr)
 		munmap(slot->range.addr, SLOT_PAGES * 4096);
-	addr = map_aligned(SLOT_PAGES * 4096, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS);
+	addr = map_alone(SLOT_PAGES * 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS);
 	must(addr && mmap(addr, IMAGE_PAGES * 4096, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_FIXED, slot->fd, 0) != MAP_FAILED,
 	     "mmap of a slot");

@@ -136,8 +136,8 @@ static void measure_size(size_t size)
 	snprintf(name, sizeof(name), "fault-in-mapping-%zuM", size / MIB);
 	if (!wanted(name))
 		return;
-	all.addr = map_aligned(size, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	all.addr = map_alone(size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 	must(all.addr, "mmap");
 	madvise(all.addr, size, MADV_NOHUGEPAGE);
 	area.uffd = uffd_track(&all, 0, 0);

@@ -178,9 +178,9 @@ void bench_lock(void)
 			   MEMORY_WRITTEN);
 	must(!reason, reason);
 	area_track(&area);
-	workers[FAULTER].addr = map_aligned(FAULT_PAGES * 4096,
-					    PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS);
+	workers[FAULTER].addr = map_alone(FAULT_PAGES * 4096,
+					  PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS);
 	must(workers[FAULTER].addr, "mmap");
 	madvise(workers[FAULTER].addr, FAULT_PAGES * 4096, MADV_NOHUGEPAGE);
 	stop = false;

@@ -292,8 +292,8 @@ static long run_limit(void *data)
 static void measure_limit(void)
 {
 	const size_t size = AREA_PAGES * sizeof(__u64);
-	__u64 *table = map_aligned(size, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS);
+	__u64 *table = map_alone(size, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS);
 	const struct trial trial = {
 		.run = run_limit,
 		.data = table,

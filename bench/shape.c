@@ -18,6 +18,13 @@ struct range_trial {
 	bool once;
 };
 
+/* The same on memory that is made anew for each try; the scan comes first. */
+struct hole_trial {
+	struct range_trial scan;
+	struct query query;
+	int uffd;
+};
+
 static long run_range(void *data)
 {
 	const struct range_trial *trial = data;
@@ -42,12 +49,12 @@ static void measure_range(const char *workload, const char *unit, size_t units,
 	measure(workload, WAY_SCAN, unit, &trial);
 }
 
-static struct range map_range(size_t size, int prot)
+static struct range map_range(size_t size)
 {
 	struct range range = { .unit = 4096, .nr = size / 4096 };
 
-	range.addr = map_aligned(size, prot, MAP_PRIVATE | MAP_ANONYMOUS |
-				 MAP_NORESERVE);
+	range.addr = map_alone(size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 	must(range.addr, "mmap");
 	madvise(range.addr, size, MADV_NOHUGEPAGE);
 	range.pagemap = pagemap_open(0);
@@ -60,12 +67,14 @@ static void unmap_range(struct range *range)
 	close(range->pagemap);
 }
 
-/* An address space that is reserved and never used */
+/* An address space that is reserved, and only used at both ends */
 static void measure_reserved(void)
 {
-	struct range range = map_range(TIB, PROT_NONE);
+	struct range range = map_range(TIB);
 	int uffd;
 
+	store(&range, 0);
+	store(&range, range.nr - 1);
 	measure_range("hole-1T-present", "call", 1, &range, &QUERY_PRESENT);
 	measure_range("hole-1T-criu", "call", 1, &range, &QUERY_CRIU);
 	uffd = uffd_track(&range, 0, 0);
@@ -75,10 +84,42 @@ static void measure_reserved(void)
 	unmap_range(&range);
 }
 
+/* Nothing is there yet, but what will be written is to be known. */
+static void prepare_hole(void *data)
+{
+	struct hole_trial *hole = data;
+
+	if (hole->uffd >= 0) {
+		close(hole->uffd);
+		unmap_range(&hole->scan.range);
+	}
+	hole->scan.range = map_range(128 * MIB);
+	hole->scan.arg = query_arg(&hole->query, &hole->scan.range);
+	hole->uffd = uffd_track(&hole->scan.range, 0, 0);
+	must(hole->uffd >= 0, "UFFDIO_REGISTER");
+}
+
+static void measure_hole(void)
+{
+	struct hole_trial hole = { .query = QUERY_TAKE, .uffd = -1 };
+	const struct trial trial = {
+		.prepare = prepare_hole,
+		.run = run_range,
+		.data = &hole,
+		.units = 128 * MIB / 4096,
+	};
+
+	measure("hole-take", WAY_SCAN, "page", &trial);
+	if (hole.uffd >= 0) {
+		close(hole.uffd);
+		unmap_range(&hole.scan.range);
+	}
+}
+
 /* A page in a page table of its own, every so often */
 static void measure_sparse(void)
 {
-	struct range range = map_range(256 * GIB, PROT_READ | PROT_WRITE);
+	struct range range = map_range(256 * GIB);
 	const size_t nr = 256 * GIB / SPARSE_STEP;
 	size_t i;
 	int uffd;
@@ -99,7 +140,7 @@ static void measure_sparse(void)
 /* One page each, of alternating protection so that they do not merge */
 static void measure_vmas(void)
 {
-	struct range range = map_range(NR_VMAS * 4096, PROT_READ | PROT_WRITE);
+	struct range range = map_range(NR_VMAS * 4096);
 	size_t i;
 	int uffd;
 
@@ -173,6 +214,7 @@ void bench_shape(void)
 {
 	measure_full();
 	measure_vec_lengths();
+	measure_hole();
 	measure_reserved();
 	measure_sparse();
 	measure_vmas();
