@@ -44,12 +44,15 @@
  * @run: what is measured; returns what it found, or -errno
  * @data: for both
  * @units: how many of the unit @run does
+ * @again: to do it again, not prepared, is what is not to be measured: the
+ *	loop around the faults
  */
 struct trial {
 	void (*prepare)(void *data);
 	long (*run)(void *data);
 	void *data;
 	size_t units;
+	bool again;
 };
 
 /* main.c */

@@ -103,6 +103,7 @@ static void measure_fault(const struct fault_case *fault, bool soft_dirty)
 		.run = run,
 		.data = &data,
 		.units = fault->units / fault->step,
+		.again = true,
 	};
 	const char *reason;
 
@@ -130,6 +131,7 @@ static void measure_size(size_t size)
 		.run = run,
 		.data = &data,
 		.units = 4096,
+		.again = true,
 	};
 	char name[48];
 

@@ -61,18 +61,22 @@ static __u64 least(const struct trial *trial, long *found)
 void measure(const char *workload, const char *way, const char *unit,
 	     const struct trial *trial)
 {
-	const struct trial nothing = { .run = run_nothing };
+	struct trial idle = { .run = run_nothing };
 	__u64 time, overhead;
 	long found, none;
 
 	if (!wanted(workload))
 		return;
-	overhead = least(&nothing, &none);
 	time = least(trial, &found);
 	if (found < 0) {
 		unmeasured(workload, way, strerror(-found));
 		return;
 	}
+	if (trial->again) {
+		idle.run = trial->run;
+		idle.data = trial->data;
+	}
+	overhead = least(&idle, &none);
 	time -= time < overhead ? time : overhead;
 	report(workload, way, unit, (double)time / trial->units, trial->units,
 	       found);

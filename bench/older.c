@@ -204,6 +204,7 @@ static void measure_sync(struct area *area)
 		.run = run_write,
 		.data = area,
 		.units = area->mem.range.nr,
+		.again = true,
 	};
 	pthread_t thread;
 
@@ -270,10 +271,12 @@ static void measure_mprotect(struct area *area)
 		.run = run_write,
 		.data = area,
 		.units = area->mem.range.nr,
+		.again = true,
 	};
 
 	measure("fault-anon", "mprotect", "fault", &trial);
 	trial.run = run_mprotect;
+	trial.again = false;
 	trial.prepare = prepare_mprotect_written;
 	measure("clear-all", "mprotect", "page", &trial);
 	mprotect_disarm(&area->mem.range);
