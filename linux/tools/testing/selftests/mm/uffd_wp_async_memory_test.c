@@ -177,6 +177,44 @@ TEST_F(memory, unregister_and_register_start_afresh)
 	ASSERT_WRITTEN("", self->range);
 }
 
+/*
+ * The first part, one in the middle, the last: what is left is tracked as it
+ * was, and what was taken out can be taken in again.
+ */
+TEST_F(memory, unregister_of_a_part_leaves_the_rest)
+{
+	const size_t third = self->range->nr / 3;
+	size_t first;
+	char part[64];
+
+	SKIP_IF(third ? NULL : "too few pages");
+	for (first = 0; first + third <= self->range->nr; first += third) {
+		const struct range range = {
+			.addr = self->range->addr + first * self->range->unit,
+			.unit = self->range->unit,
+			.nr = third,
+			.pagemap = self->range->pagemap,
+		};
+
+		if (third > 1)
+			snprintf(part, sizeof(part), "%zu-%zu", first,
+				 first + third - 1);
+		else
+			snprintf(part, sizeof(part), "%zu", first);
+		ASSERT_EQ(0, uffd_unregister(self->uffd, &range));
+		ASSERT_STREQ(pages_not(self->range, part),
+			     pages_with(self->range, PAGE_IS_WPALLOWED));
+		ASSERT_STREQ(pages_not(self->range, part),
+			     pages_armed(self->range));
+		ASSERT_EQ(0, uffd_register(self->uffd, &range,
+					   UFFDIO_REGISTER_MODE_WP));
+		ASSERT_WRITTEN(part, self->range);
+		ASSERT_STREQ(part, pages_take(self->range));
+		ASSERT_WRITTEN("", self->range);
+	}
+	ASSERT_TRUE(memory_intact(&self->mem, variant->state));
+}
+
 TEST_F(memory, close_leaves_nothing_behind)
 {
 	size_t i;
