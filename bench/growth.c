@@ -45,9 +45,11 @@ void bench_growth(void)
 	const unsigned int old = tries;
 	size_t size;
 
-	/* Enough for times that are long, and preparing them takes longer. */
-	tries = old < 2 ? old : 2;
-	for (size = 4 * MIB; size <= limit; size *= 4)
+	for (size = 4 * MIB; size <= limit; size *= 4) {
+		/* Enough for times that are long; preparing them takes longer. */
+		if (size >= GIB && tries > 2)
+			tries = 2;
 		measure_growth(size);
+	}
 	tries = old;
 }
