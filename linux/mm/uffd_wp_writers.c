@@ -140,3 +140,17 @@ bool uffd_wp_empty_must_stay(struct vm_area_struct *vma, unsigned long addr)
 	page = shared_page(vma, addr);
 	return page && unmapped_may_be_written(page_folio(page));
 }
+
+/**
+ * uffd_wp_async_drain - get the references of LRU batches out of the way
+ * @mm: the mm that is to be armed
+ *
+ * See uffd_wp_async_wants_drain(). Does nothing if no reference matters.
+ *
+ * Context: may sleep, no locks held; waits for all CPUs.
+ */
+void uffd_wp_async_drain(struct mm_struct *mm)
+{
+	if (test_bit(MMF_HAS_GOT_WRITE, &mm->flags))
+		lru_add_drain_all();
+}

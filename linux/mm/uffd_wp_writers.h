@@ -15,7 +15,6 @@
 
 #include <linux/uffd_wp_async.h>
 
-bool __uffd_wp_page_must_stay(struct vm_area_struct *vma, struct page *page);
 bool uffd_wp_swap_must_stay(struct vm_area_struct *vma, swp_entry_t entry);
 bool uffd_wp_empty_must_stay(struct vm_area_struct *vma, unsigned long addr);
 

@@ -48,6 +48,8 @@ int uffd_wp_async_map_by_ptes(struct vm_area_struct *vma, pmd_t *pmdp,
 bool uffd_wp_async_arm_huge(struct vm_area_struct *vma, unsigned long addr,
 			    pte_t *ptep);
 
+void uffd_wp_async_drain(struct mm_struct *mm);
+bool __uffd_wp_page_must_stay(struct vm_area_struct *vma, struct page *page);
 void __uffd_wp_async_armed(struct vm_area_struct *vma, unsigned long addr,
 			   pte_t *ptep, unsigned long nr);
 bool __uffd_wp_async_resolve_pte(struct vm_fault *vmf);
@@ -117,6 +119,24 @@ static inline bool uffd_wp_async_with_care(struct vm_area_struct *vma)
 }
 
 /**
+ * uffd_wp_async_wants_drain - may uffd_wp_async_drain() let the page be armed?
+ * @vma: an asynchronous VMA with uffd_wp_async_with_care()
+ * @page: a page of it
+ *
+ * The batches in which CPUs put folios on the LRU lists hold references that
+ * look like those of a writer, and can do so for long.
+ *
+ * Context: the page-table lock is held.
+ * Return: true if it may. It need not: there may be a writer indeed.
+ */
+static inline bool uffd_wp_async_wants_drain(struct vm_area_struct *vma,
+					     struct page *page)
+{
+	return test_bit(MMF_HAS_GOT_WRITE, &vma->vm_mm->flags) &&
+	       __uffd_wp_page_must_stay(vma, page);
+}
+
+/**
  * uffd_wp_async_arm_present - arm the entry of a page
  * @vma: an asynchronous VMA without uffd_wp_async_with_care()
  * @addr: address of the page
@@ -171,7 +191,8 @@ static inline void uffd_wp_async_armed(struct vm_area_struct *vma,
 static inline void uffd_wp_async_note_gup(struct mm_struct *mm,
 					  unsigned int gup_flags)
 {
-	if (!(gup_flags & FOLL_GET) || !(gup_flags & FOLL_WRITE))
+	if ((gup_flags & (FOLL_GET | FOLL_WRITE | FOLL_NO_DATA)) !=
+	    (FOLL_GET | FOLL_WRITE))
 		return;
 	if (!test_bit(MMF_HAS_GOT_WRITE, &mm->flags))
 		set_bit(MMF_HAS_GOT_WRITE, &mm->flags);
@@ -228,6 +249,16 @@ static inline bool uffd_wp_async_arm_ptes(struct vm_area_struct *vma,
 }
 
 static inline bool uffd_wp_async_with_care(struct vm_area_struct *vma)
+{
+	return false;
+}
+
+static inline void uffd_wp_async_drain(struct mm_struct *mm)
+{
+}
+
+static inline bool uffd_wp_async_wants_drain(struct vm_area_struct *vma,
+					     struct page *page)
 {
 	return false;
 }

@@ -31,6 +31,7 @@
 #include <linux/mmap_lock.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
+#include <linux/uffd_wp_async.h>
 #include <asm/tlb.h>
 
 #include "category.h"
@@ -80,6 +81,7 @@ struct pagemap_scan_request {
  * enum pagemap_scan_stop - why the walk came back
  * @PAGEMAP_STOP_DONE: it is at the end
  * @PAGEMAP_STOP_YIELD: somebody else shall have the mmap_lock, or the CPU
+ * @PAGEMAP_STOP_DRAIN: uffd_wp_async_drain() may let more pages be armed
  * @PAGEMAP_STOP_FULL: there is no room for another region
  * @PAGEMAP_STOP_LIMIT: there are as many pages as were asked for
  * @PAGEMAP_STOP_HUGETLB: a hugetlb page has more pages than may be reported
@@ -88,6 +90,7 @@ struct pagemap_scan_request {
 enum pagemap_scan_stop {
 	PAGEMAP_STOP_DONE,
 	PAGEMAP_STOP_YIELD,
+	PAGEMAP_STOP_DRAIN,
 	PAGEMAP_STOP_FULL,
 	PAGEMAP_STOP_LIMIT,
 	PAGEMAP_STOP_HUGETLB,
@@ -100,6 +103,7 @@ enum pagemap_scan_stop {
  * @addr: all before this address is done; where a walk goes on
  * @locked_at: @addr when the mmap_lock was taken: until the walk is past it,
  *	it does not yield, so that it gets somewhere
+ * @drained: uffd_wp_async_drain() was called for this scan; once is enough
  * @stop: why the walk came back
  * @error: with PAGEMAP_STOP_ERROR: a negative errno
  * @regions: what was found and not copied out yet
@@ -113,6 +117,7 @@ struct pagemap_scan_cursor {
 	const struct pagemap_scan_request *req;
 	unsigned long addr;
 	unsigned long locked_at;
+	bool drained;
 	enum pagemap_scan_stop stop;
 	int error;
 	struct pagemap_regions regions;
@@ -194,6 +199,15 @@ static inline bool
 pagemap_scan_must_notify(const struct pagemap_scan_cursor *cursor)
 {
 	return !cursor->notified && mm_has_notifiers(cursor->req->mm);
+}
+
+/* Is it worth to wait for all CPUs before the page is armed? */
+static inline bool
+pagemap_scan_must_drain(const struct pagemap_scan_cursor *cursor,
+			struct page *page)
+{
+	return !cursor->drained &&
+	       uffd_wp_async_wants_drain(cursor->class.vma, page);
 }
 
 /* ptes.c */

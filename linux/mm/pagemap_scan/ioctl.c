@@ -243,7 +243,12 @@ static int scan_batch(struct pagemap_scan_cursor *cursor)
 			return -EINTR;
 		pagemap_scan_walk(cursor);
 		mmap_read_unlock(mm);
-	} while (cursor->stop == PAGEMAP_STOP_YIELD);
+		if (cursor->stop == PAGEMAP_STOP_DRAIN) {
+			uffd_wp_async_drain(mm);
+			cursor->drained = true;
+		}
+	} while (cursor->stop == PAGEMAP_STOP_YIELD ||
+		 cursor->stop == PAGEMAP_STOP_DRAIN);
 
 	return 0;
 }

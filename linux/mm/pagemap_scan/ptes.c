@@ -168,6 +168,26 @@ static __always_inline void pte_arm(struct pte_table *table, bool plain,
 	table->flush |= flush;
 }
 
+static bool pte_must_drain(const struct pte_table *table, const pte_t *pte,
+			   unsigned long nr)
+{
+	struct vm_area_struct *vma = table->cursor->class.vma;
+	struct folio *last = NULL;
+	struct page *page;
+
+	if (table->cursor->drained || !pte_present(*pte))
+		return false;
+	for (; nr; nr--, pte++) {
+		page = vm_normal_page(vma, pte_addr(table, pte), *pte);
+		if (!page || page_folio(page) == last)
+			continue;
+		last = page_folio(page);
+		if (pagemap_scan_must_drain(table->cursor, page))
+			return true;
+	}
+	return false;
+}
+
 /* Reserve, arm, record: a run of any kind */
 static noinline int pte_take(struct pte_table *table,
 			     const struct pte_lesson *lesson, pte_t *pte,
@@ -180,6 +200,8 @@ static noinline int pte_take(struct pte_table *table,
 	cursor->addr = pte_addr(table, pte);
 	fit = pagemap_regions_fit(regions, cursor->addr, nr, lesson->report);
 	if (fit && lesson->arms) {
+		if (table->care && pte_must_drain(table, pte, fit))
+			return pagemap_scan_stop(cursor, PAGEMAP_STOP_DRAIN);
 		if (!table->armed_from && pte_begin_arming(table, pte))
 			return PAGEMAP_TABLE_NOTIFY;
 		pte_arm(table, lesson->plain, cursor->addr, pte, fit);

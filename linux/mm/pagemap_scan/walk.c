@@ -222,6 +222,11 @@ static int scan_huge_pmd(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 		spin_unlock(ptl);
 		return pagemap_scan_record(cursor, nr, fit, categories);
 	}
+	if (pmd_present(*pmd) && !is_huge_zero_pmd(*pmd) &&
+	    pagemap_scan_must_drain(cursor, pmd_page(*pmd))) {
+		spin_unlock(ptl);
+		return pagemap_scan_stop(cursor, PAGEMAP_STOP_DRAIN);
+	}
 
 	/*
 	 * A file's huge page is armed by small pages, as is a part of any huge
