@@ -13,7 +13,11 @@ TESTS ?=
 SECONDS ?= 600
 SEED ?=
 CPUS ?=
-export KSRC CONFIG JOBS FORCE TESTS SEED CPUS
+export KSRC CONFIG JOBS FORCE TESTS CPUS
+# An empty one would be taken for one.
+ifneq ($(SEED),)
+export SEED
+endif
 MAKEFLAGS += --no-print-directory
 
 image := build/bzImage$(if $(DEBUG),-debug)

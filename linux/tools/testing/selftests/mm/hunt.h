@@ -250,7 +250,8 @@ const char *hunt_do(struct hunt_world *world, const struct hunt_op *op);
 /* Ways to write a word; false if this one is not to be had. */
 bool hunt_put(unsigned int *where, unsigned int value, unsigned int way);
 #define HUNT_NR_WAYS	6	/* behind HUNT_PINS, all are plain stores */
-#define HUNT_PINS	2	/* this one pins the page while it writes */
+#define HUNT_REFERS	1	/* this one has a reference while it writes */
+#define HUNT_PINS	2	/* this one pins the page */
 
 /* hunt_race.c: everything at once */
 

@@ -114,7 +114,7 @@ bool hunt_put(unsigned int *where, unsigned int value, unsigned int way)
 		close(fds[0]);
 		close(fds[1]);
 		return done;
-	case 1:
+	case HUNT_REFERS:
 		fds[0] = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 		if (fds[0] < 0)
 			return false;

@@ -35,7 +35,12 @@ struct race {
 	__u64 seed;
 	unsigned int phase;
 	bool strict;		/* not just no write is lost */
-	bool counted;		/* nothing makes a page WRITTEN but writers */
+	/*
+	 * Nothing makes a page WRITTEN but writers.  None of them writes by a
+	 * reference to the page, as /proc/self/mem does: while there is one, and
+	 * where references are looked at, its whole huge page stays written.
+	 */
+	bool counted;
 	atomic_bool stop;
 	atomic_bool writers_stop;
 	atomic_ulong nr_writes;
@@ -100,7 +105,7 @@ static void write_some(struct thread *me, unsigned int value)
 	if (index % 3 == race->phase % 3)
 		return;
 	if (me->index && !hunt_below(&me->random, 4))
-		way = hunt_below(&me->random, race->counted ? HUNT_PINS :
+		way = hunt_below(&me->random, race->counted ? HUNT_REFERS :
 				 HUNT_PINS + 1);
 	word = hunt_below(&me->random, area->mem.range.unit / 64) * 16 + me->index;
 	page = area->first_page + index * area->per_unit;
