@@ -11,7 +11,6 @@ NATIVE ?=
 FORCE ?=
 TESTS ?=
 SECONDS ?= 600
-SEED ?=
 CPUS ?=
 export KSRC CONFIG JOBS FORCE TESTS CPUS
 # An empty one would be taken for one.
