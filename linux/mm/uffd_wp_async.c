@@ -286,7 +286,8 @@ bool uffd_wp_async_arm_pmd(struct vm_area_struct *vma, unsigned long addr,
 static void map_by_ptes(struct vm_area_struct *vma, unsigned long addr,
 			pmd_t *pmdp, pgtable_t table)
 {
-	const pmd_t old = pmdp_huge_clear_flush(vma, addr, pmdp);
+	/* Not empty for a moment: somebody might take it for a hole */
+	const pmd_t old = pmdp_invalidate(vma, addr, pmdp);
 	struct page *page = pmd_page(old);
 	struct mm_struct *mm = vma->vm_mm;
 	unsigned long i;

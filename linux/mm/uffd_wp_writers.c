@@ -29,7 +29,8 @@ static int folio_known_refs(struct folio *folio)
 /* The reference of a folio that is on its way to an LRU list, or off it */
 static int folio_lru_refs(struct folio *folio)
 {
-	return !folio_test_hugetlb(folio) && !folio_test_lru(folio);
+	return !folio_test_hugetlb(folio) && !folio_test_lru(folio) &&
+	       !is_zone_device_page(&folio->page);
 }
 
 /*
@@ -46,6 +47,11 @@ static bool folio_has_unknown_refs(struct folio *folio, int own)
 	const int known = folio_known_refs(folio);
 	const int lru = folio_lru_refs(folio);
 	int refs;
+
+	/* Somebody maps it in another way, and counts some mappings twice */
+	if (folio_test_large(folio) && !folio_test_hugetlb(folio) &&
+	    folio_test_locked(folio))
+		return true;
 
 	smp_rmb();	/* the references between the counts: see above */
 	refs = folio_ref_count(folio);

@@ -205,7 +205,8 @@ static inline void uffd_wp_async_note_gup(struct mm_struct *mm,
  *
  * Pages that are written through a reference are shared with the child.
  *
- * Context: the mmap_lock of both is held for writing.
+ * Context: the mmap_lock of both is held for writing, and the page tables were
+ * copied: gup_fast, which takes no lock, finds nothing writable any more.
  */
 static inline void uffd_wp_async_dup_mm(struct mm_struct *mm,
 					struct mm_struct *oldmm)

@@ -140,13 +140,15 @@ static pteval_t present_pte_bits(const struct pagemap_class *class, pte_t pte)
 
 /*
  * The bits that decide about a page that is not present. One swap entry is like
- * the other, wherever in the same device it is.
+ * the other, wherever in the same device it is. The offset is stored inverted, so
+ * its top bit is set in each; else those of the first device, whose type is 0,
+ * would be like an empty entry.
  */
 static pteval_t absent_pte_bits(pte_t pte)
 {
 #ifdef CONFIG_X86_64
 	if (is_swap_pte(pte) && !non_swap_entry(pte_to_swp_entry(pte)))
-		return ~(pteval_t)0 << (64 - SWP_TYPE_BITS) |
+		return ~(pteval_t)0 << (63 - SWP_TYPE_BITS) |
 		       _PAGE_PRESENT | _PAGE_PROTNONE |
 		       _PAGE_SWP_UFFD_WP | _PAGE_SWP_SOFT_DIRTY;
 #endif
@@ -215,6 +217,7 @@ u64 pagemap_pmd_categories(const struct pagemap_class *class, pmd_t pmd)
 	return categories;
 }
 
+#ifdef CONFIG_HUGETLB_PAGE
 /**
  * pagemap_huge_categories - the categories of a hugetlb page
  * @class: the class of the VMA
@@ -243,3 +246,4 @@ u64 pagemap_huge_categories(const struct pagemap_class *class, pte_t pte)
 		categories |= PAGE_IS_FILE;
 	return categories;
 }
+#endif /* CONFIG_HUGETLB_PAGE */

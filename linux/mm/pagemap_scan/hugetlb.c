@@ -53,13 +53,14 @@ static int huge_scan_entry(struct pagemap_scan_cursor *cursor, struct hstate *h,
 	}
 
 	fit = pagemap_scan_reserve(cursor, nr, categories);
+	/* Who arms goes on at a page, even after one that is armed already */
+	if (fit && fit < nr && req->arm && cursor->class.tracked)
+		return pagemap_scan_stop(cursor, PAGEMAP_STOP_HUGETLB);
 	if (!fit || !pagemap_scan_arms(cursor, categories))
 		return pagemap_scan_record(cursor, nr, fit, categories);
 
 	if (nr < pages_per_huge_page(h))
 		return pagemap_scan_fail(cursor, -EINVAL);
-	if (fit < nr)
-		return pagemap_scan_stop(cursor, PAGEMAP_STOP_HUGETLB);
 	if (!ptep)
 		return PAGEMAP_TABLE_MISSING;
 	if (pagemap_scan_must_notify(cursor))
@@ -100,7 +101,9 @@ static int huge_scan_page(struct pagemap_scan_cursor *cursor, struct hstate *h,
  * @end: address where to end, in the VMA
  *
  * The vma lock keeps a page table that is shared with other processes from
- * going away.
+ * going away. Nothing is shared of private mappings, nor since registration of
+ * tracked ones, whose lock is better left to hugetlb_vmdelete_list(): it passes
+ * over a VMA whose lock it cannot have.
  *
  * Context: the mmap_lock is held for reading.
  * Return: 0, or PAGEMAP_WALK_STOP.
@@ -108,10 +111,12 @@ static int huge_scan_page(struct pagemap_scan_cursor *cursor, struct hstate *h,
 int pagemap_scan_hugetlb(struct pagemap_scan_cursor *cursor, unsigned long end)
 {
 	struct vm_area_struct *vma = cursor->class.vma;
+	const bool lock = (vma->vm_flags & VM_MAYSHARE) && !cursor->class.tracked;
 	struct hstate *h = hstate_vma(vma);
 	int ret = 0;
 
-	hugetlb_vma_lock_read(vma);
+	if (lock)
+		hugetlb_vma_lock_read(vma);
 	while (!ret && cursor->addr < end) {
 		unsigned long next = (cursor->addr & huge_page_mask(h)) +
 				     huge_page_size(h);
@@ -128,6 +133,7 @@ int pagemap_scan_hugetlb(struct pagemap_scan_cursor *cursor, unsigned long end)
 		if (!ret && pagemap_scan_should_yield(cursor))
 			ret = pagemap_scan_stop(cursor, PAGEMAP_STOP_YIELD);
 	}
-	hugetlb_vma_unlock_read(vma);
+	if (lock)
+		hugetlb_vma_unlock_read(vma);
 	return ret;
 }

@@ -245,6 +245,15 @@ void hunt_model_punch(struct hunt_area *area, unsigned int index)
 	hunt_model_truncate(area, index);
 }
 
+/* Where a file's huge page may be split, as by a hole beside, and so unmapped */
+void hunt_model_beside_hole(struct hunt_area *area, unsigned int index)
+{
+	struct hunt_unit *unit = &area->units[index];
+
+	if (!area->kind.hugetlb && (hunt_is_shared(area) || unit->own != HUNT_YES))
+		unit->must = 0;
+}
+
 void hunt_model_truncate(struct hunt_area *area, unsigned int index)
 {
 	struct hunt_unit *unit = &area->units[index];

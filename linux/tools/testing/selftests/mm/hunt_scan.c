@@ -229,7 +229,7 @@ static void expect(struct hunt_world *world, const struct pm_scan_arg *arg,
 		if (!seen->area || (arms(arg) && !seen->unit->tracked) ||
 		    !matches(arg, seen->categories & ~HUNT_MAPPED))
 			continue;
-		if (arms(arg) && (seen->categories & PAGE_IS_WRITTEN))
+		if (arms(arg))
 			nr = seen->area->per_unit;
 		if (!left || (arg->vec_len && answer->nr == writable &&
 			      !extends(answer, addr, report)))

@@ -286,6 +286,28 @@ TEST_F(hugetlb, arming_as_many_as_fit_is_full_and_done)
 	ASSERT_WRITTEN("", self->range);
 }
 
+/* Pages that match and are armed already are not cut in two either. */
+TEST_F(hugetlb, arming_goes_on_at_a_page)
+{
+	struct pm_scan_arg arg = query_of(self->range, self->vec,
+					  PM_SCAN_WP_MATCHING);
+	int calls = 0;
+
+	MAINLINE_SKIPS("arming a part of a hugetlb page may never return");
+	ASSERT_STREQ("1-2", pages_take(self->range));
+	arg.category_mask = 0;
+	arg.max_pages = self->per_huge + 7;
+	while (arg.start < arg.end) {
+		ASSERT_EQ(1, pagemap_scan(self->range->pagemap, &arg));
+		ASSERT_EQ(addr_of(self->range, calls), self->vec[0].start);
+		ASSERT_EQ(addr_of(self->range, ++calls), self->vec[0].end);
+		ASSERT_EQ(self->vec[0].end, arg.walk_end);
+		arg.start = arg.walk_end;
+	}
+	ASSERT_EQ(3, calls);
+	ASSERT_WRITTEN("", self->range);
+}
+
 TEST_F(hugetlb, full_vec_leaves_the_rest)
 {
 	struct pm_scan_arg arg = query_of(self->range, self->vec,

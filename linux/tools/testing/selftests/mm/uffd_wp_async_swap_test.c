@@ -4,6 +4,7 @@
  * once by swapoff(), or freed because their owner had said they may be.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sched.h>
 
 #include "swap_area.h"
@@ -318,6 +319,39 @@ TEST_F(freed, reclaimed_is_written)
 	ASSERT_STREQ(pages_all(self->range), pages_take(self->range));
 	store(self->range, 5);
 	ASSERT_WRITTEN("5", self->range);
+}
+
+/*
+ * On the machine's first swap device: its entries are the ones that have the
+ * fewest bits, with neither state to keep.
+ */
+TEST(empty_beside_what_is_swapped_is_empty)
+{
+	struct range *range;
+	struct memory mem;
+	const char *swapped = "";
+	size_t i, tries;
+	int fd;
+
+	SKIP_IF(memory_make(&mem, &memory_anon, MEMORY_HOLE));
+	range = &mem.range;
+	stay_here();
+	for (i = 0; i < range->nr / 2; i++)
+		store(range, i);
+	fd = open("/proc/self/clear_refs", O_WRONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(1, write(fd, "4", 1));
+	close(fd);
+	for (tries = 0; tries < 100 && !*swapped; tries++) {
+		if (madvise(range->addr, range->nr * range->unit, MADV_PAGEOUT))
+			break;
+		swapped = pages_bit(range, PAGEMAP_SWAPPED);
+	}
+	if (!*swapped)
+		memory_free(&mem);
+	SKIP_IF(*swapped ? NULL : "there is no swap, or it is not used");
+	ASSERT_STREQ(swapped, pages_with(range, PAGE_IS_SWAPPED));
+	memory_free(&mem);
 }
 
 TEST_HARNESS_MAIN
