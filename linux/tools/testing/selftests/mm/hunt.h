@@ -226,7 +226,6 @@ void hunt_model_reclaim(struct hunt_area *area, unsigned int index);
 void hunt_model_collapse(struct hunt_area *area, unsigned int index);
 void hunt_model_punch(struct hunt_area *area, unsigned int index);
 void hunt_model_truncate(struct hunt_area *area, unsigned int index);
-void hunt_model_beside_hole(struct hunt_area *area, unsigned int index);
 void hunt_model_swapoff(struct hunt_area *area, unsigned int index);
 void hunt_model_fork(struct hunt_area *area, unsigned int index, bool tracked);
 void hunt_model_register(struct hunt_unit *unit, bool tracked);

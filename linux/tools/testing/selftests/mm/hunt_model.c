@@ -33,11 +33,6 @@ static bool is_file(const struct hunt_area *area)
 	       !(area->kind.hugetlb && area->kind.backing == BACKING_NONE);
 }
 
-static bool is_file_thp(const struct hunt_area *area)
-{
-	return area->kind.thp && is_file(area);
-}
-
 static void perhaps_written(struct hunt_unit *unit)
 {
 	if (unit->written == HUNT_NO)
@@ -245,15 +240,6 @@ void hunt_model_punch(struct hunt_area *area, unsigned int index)
 	hunt_model_truncate(area, index);
 }
 
-/* Where a file's huge page may be split, as by a hole beside, and so unmapped */
-void hunt_model_beside_hole(struct hunt_area *area, unsigned int index)
-{
-	struct hunt_unit *unit = &area->units[index];
-
-	if (!area->kind.hugetlb && (hunt_is_shared(area) || unit->own != HUNT_YES))
-		unit->must = 0;
-}
-
 void hunt_model_truncate(struct hunt_area *area, unsigned int index)
 {
 	struct hunt_unit *unit = &area->units[index];
@@ -305,12 +291,16 @@ void hunt_model_categories(const struct hunt_area *area,
 			   const struct hunt_unit *unit, __u64 *must, __u64 *may)
 {
 	const __u64 any = PRESENT | SWAPPED;
+	/*
+	 * A file's page may be unmapped at any time, as when its huge page is
+	 * split by a hole beside it, or by reclaim, or made by khugepaged.
+	 */
+	const bool fleeting = !area->kind.hugetlb &&
+			      (hunt_is_shared(area) ||
+			       (is_file(area) && unit->own != HUNT_YES));
 
-	*must = unit->must & ~HUNT_EXISTS;
+	*must = fleeting ? 0 : unit->must & ~HUNT_EXISTS;
 	*may = unit->may | PAGE_IS_SOFT_DIRTY;
-	/* Once armed, and whenever it is split, a file's huge page is unmapped. */
-	if (is_file_thp(area))
-		*must = 0;
 	if (area->kind.thp && (unit->may & any))
 		*may |= PAGE_IS_HUGE;
 	if (area->kind.hugetlb && (unit->must & PRESENT))
@@ -328,7 +318,7 @@ void hunt_model_categories(const struct hunt_area *area,
 	} else {
 		if (unit->may & any)
 			*may |= PAGE_IS_WRITTEN;
-		if ((unit->must & HUNT_EXISTS) && !is_file_thp(area))
+		if ((unit->must & HUNT_EXISTS) && !fleeting)
 			*must |= PAGE_IS_WRITTEN;
 	}
 }

@@ -87,17 +87,6 @@ static void each(const struct part *part,
 		model(part->area, i);
 }
 
-static void each_in_hole(const struct part *part,
-			 void (*model)(struct hunt_area *area, unsigned int index))
-{
-	unsigned int i;
-
-	each(part, model);
-	for (i = 0; i < part->area->nr; i++)
-		if (i < part->first || i >= part->last)
-			hunt_model_beside_hole(part->area, i);
-}
-
 static void tell(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -308,7 +297,7 @@ static const char *do_madvise(struct hunt_world *world, const struct hunt_op *op
 	if (advice == MADV_POPULATE_WRITE)
 		each(&part, hunt_model_populate_write);
 	if (advice == MADV_REMOVE)
-		each_in_hole(&part, hunt_model_punch);
+		each(&part, hunt_model_punch);
 	if (advice == MADV_PAGEOUT) {
 		whole_huge(&part);
 		each(&part, hunt_model_reclaim);
@@ -346,7 +335,7 @@ static const char *do_punch(struct hunt_world *world, const struct hunt_op *op)
 		return NULL;
 	if (!fallocate(part.area->mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		       (off_t)part.first * part.area->mem.range.unit, part.len))
-		each_in_hole(&part, hunt_model_punch);
+		each(&part, hunt_model_punch);
 	return NULL;
 }
 
@@ -363,7 +352,7 @@ static const char *do_truncate(struct hunt_world *world, const struct hunt_op *o
 		return NULL;
 	if (ftruncate(part.area->mem.fd, part.last * unit))
 		return hunt_wrong(world, "cannot extend the file again");
-	each_in_hole(&part, hunt_model_truncate);
+	each(&part, hunt_model_truncate);
 	return NULL;
 }
 
@@ -522,8 +511,6 @@ static const char *do_swapoff(struct hunt_world *world, const struct hunt_op *op
 
 static const char *do_global(struct hunt_world *world, const struct hunt_op *op)
 {
-	unsigned int i, j;
-
 	switch (op->args[0] % 4) {
 	case 0:
 		tell("/proc/sys/vm/compact_memory", "1");
@@ -533,10 +520,6 @@ static const char *do_global(struct hunt_world *world, const struct hunt_op *op)
 		break;
 	case 2:
 		tell("/proc/sys/vm/drop_caches", "3");
-		/* Huge pages that reach beyond the end of a file are split. */
-		for (i = 0; i < world->nr_areas; i++)
-			for (j = 0; j < world->areas[i].nr; j++)
-				hunt_model_beside_hole(&world->areas[i], j);
 		break;
 	default:
 		/* Soft-dirty bits are nobody else's business. */
