@@ -17,7 +17,7 @@
 #endif
 
 #define NR_WRITERS	2
-#define NR_SCANS	100
+#define NR_SCANS	50
 #define VEC_LEN		32
 #define SWAP_SIZE	(16UL << 20)
 
