@@ -448,6 +448,63 @@ pte_t __uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 	huge_ptep_modify_prot_commit(vma, addr, ptep, old, new);
 	return new;
 }
+
+/* The tables stay: a VMA leaves the rmap before it frees them */
+static void drop_markers_huge(struct vm_area_struct *vma, unsigned long addr,
+			      unsigned long end)
+{
+	struct hstate *h = hstate_vma(vma);
+	unsigned long size = huge_page_size(h);
+	spinlock_t *ptl;
+	pte_t *ptep;
+
+	for (; addr < end; addr += size) {
+		cond_resched();
+		ptep = huge_pte_offset(vma->vm_mm, addr, size);
+		if (!ptep)
+			continue;
+		ptl = huge_pte_lock(h, vma->vm_mm, ptep);
+		if (pte_marker_uffd_wp(huge_ptep_get(ptep)))
+			huge_pte_clear(vma->vm_mm, addr, ptep, size);
+		spin_unlock(ptl);
+	}
+}
+
+/**
+ * uffd_wp_async_hole_huge - a range of a hugetlb file has got another content
+ * @mapping: the file
+ * @first: first page of the range, in units of PAGE_SIZE
+ * @last: its last page
+ *
+ * Whoever makes a hole unmaps the pages, and then takes them from the file. What
+ * is empty in between can be armed, and what hugetlb_vmdelete_list() has passed
+ * over, because a fault held the lock of the VMA, can have been armed before: a
+ * marker would go on to stand for the old content. Pages that are mapped in
+ * between are unmapped before they are taken away, each with its markers.
+ *
+ * Page tables of a VMA that can have markers are not shared.
+ *
+ * Context: after the pages were removed; may sleep. Takes the i_mmap_rwsem.
+ */
+void uffd_wp_async_hole_huge(struct address_space *mapping, pgoff_t first,
+			     pgoff_t last)
+{
+	struct vm_area_struct *vma;
+
+	i_mmap_lock_write(mapping);
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, first, last) {
+		pgoff_t from = max(first, vma->vm_pgoff);
+		pgoff_t to = min(last, vma->vm_pgoff + vma_pages(vma) - 1);
+
+		if (!userfaultfd_wp_async(vma))
+			continue;
+		from -= vma->vm_pgoff;
+		to -= vma->vm_pgoff;
+		drop_markers_huge(vma, vma->vm_start + (from << PAGE_SHIFT),
+				  vma->vm_start + ((to + 1) << PAGE_SHIFT));
+	}
+	i_mmap_unlock_write(mapping);
+}
 #else
 bool uffd_wp_async_arm_huge(struct vm_area_struct *vma, unsigned long addr,
 			    pte_t *ptep)

@@ -58,6 +58,8 @@ pte_t __uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 
 bool __uffd_wp_async_zap_drops(struct vm_area_struct *vma, unsigned long addr,
 			       pte_t pte);
+void uffd_wp_async_hole_huge(struct address_space *mapping, pgoff_t first,
+			     pgoff_t last);
 
 /**
  * uffd_wp_async_resolve_pte - let the writer of an armed page go on
@@ -320,6 +322,11 @@ static inline bool uffd_wp_async_zap_drops(struct vm_area_struct *vma,
 					   unsigned long addr, pte_t pte)
 {
 	return false;
+}
+
+static inline void uffd_wp_async_hole_huge(struct address_space *mapping,
+					   pgoff_t first, pgoff_t last)
+{
 }
 
 #endif /* CONFIG_PTE_MARKER_UFFD_WP */

@@ -335,6 +335,31 @@ const char *pages_take(const struct range *range)
 	return pages_matching(range, &arg);
 }
 
+int pages_take_each(const struct range *range,
+		    void (*somebody)(void *data, size_t first, size_t nr),
+		    void *data)
+{
+	struct page_region vec[VEC_LEN];
+	struct pm_scan_arg arg = SCAN_OF(range,
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.vec = to_u64(vec),
+		.vec_len = VEC_LEN,
+		.category_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN);
+	int nr, i;
+
+	for (; arg.start < arg.end; arg.start = arg.walk_end) {
+		nr = pagemap_scan(range->pagemap, &arg);
+		if (nr < 0)
+			return nr;
+		for (i = 0; i < nr; i++)
+			somebody(data,
+				 (vec[i].start - addr_of(range, 0)) / range->unit,
+				 (vec[i].end - vec[i].start) / range->unit);
+	}
+	return 0;
+}
+
 const char *pages_bit(const struct range *range, int bit)
 {
 	size_t page = base_page(), per_unit = range->unit / page;

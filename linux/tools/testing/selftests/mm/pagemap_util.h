@@ -131,6 +131,13 @@ const char *pages_with(const struct range *range, __u64 categories);
 const char *pages_written(const struct range *range);
 /* The same, and arms them: what the next call reports was written since. */
 const char *pages_take(const struct range *range);
+/*
+ * Takes what was written, in as many calls as it takes, and says each region to
+ * somebody, in units from the start of the range.  Returns 0 or -errno.
+ */
+int pages_take_each(const struct range *range,
+		    void (*somebody)(void *data, size_t first, size_t nr),
+		    void *data);
 /* The pages whose entries in /proc/PID/pagemap have the bit. */
 const char *pages_bit(const struct range *range, int bit);
 const char *pages_armed(const struct range *range);

@@ -148,36 +148,20 @@ static void scan_in_vain(FIXTURE_DATA(race) *self)
 	pagemap_scan(self->range->pagemap, &arg);
 }
 
-/*
- * Takes what was written, in as many calls as it takes, into the copy.  Two may
- * do it at a time: the last one to copy a page then has its latest content.
- */
+/* Two may do it at a time: the last to copy a page has its latest content. */
+static void copy_region(void *data, size_t first, size_t nr)
+{
+	FIXTURE_DATA(race) *self = data;
+	size_t at = first * self->range->unit;
+
+	pthread_mutex_lock(&self->copy_lock);
+	memcpy(self->copy + at, self->range->addr + at, nr * self->range->unit);
+	pthread_mutex_unlock(&self->copy_lock);
+}
+
 static int update_copy(FIXTURE_DATA(race) *self)
 {
-	struct page_region vec[VEC_LEN];
-	struct pm_scan_arg arg = SCAN_OF(self->range,
-		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-		.vec = to_u64(vec),
-		.vec_len = VEC_LEN,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN);
-	char *from;
-	int nr;
-
-	while (arg.start < arg.end) {
-		nr = pagemap_scan(self->range->pagemap, &arg);
-		if (nr < 0)
-			return nr;
-		while (nr--) {
-			from = (char *)(uintptr_t)vec[nr].start;
-			pthread_mutex_lock(&self->copy_lock);
-			memcpy(self->copy + (from - self->range->addr), from,
-			       vec[nr].end - vec[nr].start);
-			pthread_mutex_unlock(&self->copy_lock);
-		}
-		arg.start = arg.walk_end;
-	}
-	return 0;
+	return pages_take_each(self->range, copy_region, self);
 }
 
 static void *disturber_main(void *data)

@@ -15,7 +15,6 @@
 #include "tracked_child.h"
 
 #define NR_SCANS	100
-#define VEC_LEN		32
 
 FIXTURE(shared)
 {
@@ -107,31 +106,18 @@ TEST_F(shared, one_that_stops_tracking_leaves_the_other)
 	ASSERT_WRITTEN(pages_one(5 % self->ours.nr), self->theirs);
 }
 
+static void copy_region(void *data, size_t first, size_t nr)
+{
+	FIXTURE_DATA(shared) *self = data;
+	size_t at = first * self->ours.unit;
+
+	memcpy(self->copy + at, self->ours.addr + at, nr * self->ours.unit);
+}
+
 /* What one view reports, taken from our own into the copy. */
 static int update_copy(FIXTURE_DATA(shared) *self, const struct range *view)
 {
-	struct page_region vec[VEC_LEN];
-	struct pm_scan_arg arg = SCAN_OF(view,
-		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-		.vec = to_u64(vec),
-		.vec_len = VEC_LEN,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN);
-	char *from;
-	int nr;
-
-	while (arg.start < arg.end) {
-		nr = pagemap_scan(view->pagemap, &arg);
-		if (nr < 0)
-			return nr;
-		while (nr--) {
-			from = (char *)(uintptr_t)vec[nr].start;
-			memcpy(self->copy + (from - self->ours.addr), from,
-			       vec[nr].end - vec[nr].start);
-		}
-		arg.start = arg.walk_end;
-	}
-	return 0;
+	return pages_take_each(view, copy_region, self);
 }
 
 static void *writer_main(void *data)

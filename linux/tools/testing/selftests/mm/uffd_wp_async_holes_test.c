@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Holes that are made in a file while others scan or touch a mapping of it.
+ *
+ * Pages are unmapped before they are taken from the file, so there is a time in
+ * which an entry is empty and can be armed, and the file still has the content
+ * that is about to go.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "tracked.h"
+
+#ifndef FALLOC_FL_PUNCH_HOLE
+#define FALLOC_FL_KEEP_SIZE	0x01
+#define FALLOC_FL_PUNCH_HOLE	0x02
+#endif
+
+#define NR_ROUNDS	40
+#define NR_SMALL	2048
+#define NR_HUGE		12
+
+static int punch(const struct memory *mem, size_t first, size_t nr)
+{
+	const size_t unit = mem->range.unit;
+
+	return fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 first * unit, nr * unit) ? -errno : 0;
+}
+
+/* Writes to the file, through a mapping that is gone when it returns. */
+static int fill(const struct memory *mem, unsigned int value)
+{
+	const struct range *range = &mem->range;
+	unsigned int *word;
+	size_t i;
+	char *map;
+
+	map = mmap(NULL, range->nr * range->unit, PROT_READ | PROT_WRITE,
+		   MAP_SHARED, mem->fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	for (i = 0; i < range->nr; i++) {
+		word = (unsigned int *)(map + i * range->unit);
+		*word = value;
+	}
+	return munmap(map, range->nr * range->unit) ? -errno : 0;
+}
+
+/* What is in the file, without touching a mapping; behind its end, zeroes. */
+static unsigned int file_word(const struct memory *mem, size_t index)
+{
+	unsigned int word = 0;
+
+	if (pread(mem->fd, &word, sizeof(word), index * mem->range.unit) < 0)
+		return ~0U;
+	return word;
+}
+
+FIXTURE(hole)
+{
+	struct memory_kind kind;
+	struct memory mem;
+	struct range *range;
+	int uffd;
+	unsigned int *copy;
+	atomic_bool go;
+	atomic_bool done;
+	pthread_t puncher;
+};
+
+FIXTURE_VARIANT(hole)
+{
+	const struct memory_kind *kind;
+	bool truncate;
+};
+
+FIXTURE_VARIANT_ADD(hole, memfd_shared) { .kind = &memory_memfd_shared };
+FIXTURE_VARIANT_ADD(hole, memfd_private) { .kind = &memory_memfd_private };
+FIXTURE_VARIANT_ADD(hole, memfd_shared_thp) { .kind = &memory_memfd_shared_thp };
+FIXTURE_VARIANT_ADD(hole, memfd_truncated)
+{
+	.kind = &memory_memfd_shared,
+	.truncate = true,
+};
+
+FIXTURE_VARIANT_ADD(hole, file_shared) { .kind = &memory_file_shared };
+FIXTURE_VARIANT_ADD(hole, file_private) { .kind = &memory_file_private };
+FIXTURE_VARIANT_ADD(hole, file_truncated)
+{
+	.kind = &memory_file_shared,
+	.truncate = true,
+};
+
+FIXTURE_VARIANT_ADD(hole, hugetlb_shared) { .kind = &memory_hugetlb_shared };
+FIXTURE_VARIANT_ADD(hole, hugetlb_private) { .kind = &memory_hugetlb_memfd_private };
+FIXTURE_VARIANT_ADD(hole, hugetlb_truncated)
+{
+	.kind = &memory_hugetlb_shared,
+	.truncate = true,
+};
+
+FIXTURE_SETUP(hole)
+{
+	self->kind = *variant->kind;
+	if (!self->kind.thp)
+		self->kind.nr = self->kind.hugetlb ? NR_HUGE : NR_SMALL;
+	self->range = &self->mem.range;
+	self->uffd = track(_metadata, &self->mem, &self->kind, MEMORY_READ, 0, 0);
+	self->copy = calloc(self->range->nr, sizeof(*self->copy));
+	ASSERT_TRUE(!!self->copy);
+}
+
+FIXTURE_TEARDOWN(hole)
+{
+	close(self->uffd);
+	memory_free(&self->mem);
+	free(self->copy);
+}
+
+static void *puncher_main(void *data)
+{
+	FIXTURE_DATA(hole) *self = data;
+	int ret;
+
+	while (!atomic_load(&self->go))
+		sched_yield();
+	ret = punch(&self->mem, 0, self->range->nr);
+	atomic_store(&self->done, true);
+	return ret ? "cannot punch a hole" : NULL;
+}
+
+static void *truncater_main(void *data)
+{
+	FIXTURE_DATA(hole) *self = data;
+	int ret;
+
+	while (!atomic_load(&self->go))
+		sched_yield();
+	ret = ftruncate(self->mem.fd, 0) ||
+	      ftruncate(self->mem.fd, self->range->nr * self->range->unit);
+	atomic_store(&self->done, true);
+	return ret ? "cannot truncate" : NULL;
+}
+
+static void copy_words(void *data, size_t first, size_t nr)
+{
+	FIXTURE_DATA(hole) *self = data;
+	size_t i;
+
+	for (i = first; i < first + nr; i++)
+		self->copy[i] = file_word(&self->mem, i);
+}
+
+/*
+ * Who copies what is reported has, in the end, what is in the file.  It reads the
+ * file by read(2): through the mapping, it would map the pages.
+ */
+TEST_F_TIMEOUT(hole, made_while_scanned, 300)
+{
+	unsigned int round;
+	void *wrong;
+	size_t i;
+
+	MAINLINE_SKIPS("a hole is no write");
+	for (round = 1; round <= NR_ROUNDS; round++) {
+		ASSERT_EQ(0, fill(&self->mem, round));
+		ASSERT_EQ(0, pages_take_each(self->range, copy_words, self));
+		copy_words(self, 0, self->range->nr);
+		ASSERT_EQ(round, self->copy[self->range->nr - 1]);
+
+		atomic_store(&self->go, false);
+		atomic_store(&self->done, false);
+		ASSERT_EQ(0, pthread_create(&self->puncher, NULL,
+					    variant->truncate ? truncater_main :
+					    puncher_main, self));
+		atomic_store(&self->go, true);
+		while (!atomic_load(&self->done)) {
+			ASSERT_EQ(0, pages_take_each(self->range, copy_words,
+						     self));
+		}
+		ASSERT_EQ(0, pthread_join(self->puncher, &wrong));
+		ASSERT_TRUE(!wrong) TH_LOG("%s", (char *)wrong);
+
+		ASSERT_EQ(0, pages_take_each(self->range, copy_words, self));
+		for (i = 0; i < self->range->nr; i++) {
+			ASSERT_EQ(file_word(&self->mem, i), self->copy[i])
+				TH_LOG("round %u: page %zu is lost", round, i);
+		}
+	}
+}
+
+/* Faults in one page of a private hugetlb mapping, beside a hole in another. */
+FIXTURE(beside)
+{
+	struct memory mem;
+	struct range *range;
+	atomic_bool stop;
+	pthread_t toucher;
+};
+
+FIXTURE_VARIANT(beside)
+{
+	const struct memory_kind *kind;
+};
+
+FIXTURE_VARIANT_ADD(beside, hugetlb_shared) { .kind = &memory_hugetlb_shared };
+FIXTURE_VARIANT_ADD(beside, hugetlb_private) { .kind = &memory_hugetlb_memfd_private };
+
+FIXTURE_SETUP(beside)
+{
+	SKIP_SETUP_IF(memory_make(&self->mem, variant->kind, MEMORY_READ));
+	self->range = &self->mem.range;
+}
+
+FIXTURE_TEARDOWN(beside)
+{
+	memory_free(&self->mem);
+}
+
+static void *toucher_main(void *data)
+{
+	FIXTURE_DATA(beside) *self = data;
+
+	while (!atomic_load(&self->stop)) {
+		madvise(self->range->addr, self->range->unit, MADV_DONTNEED);
+		load(self->range, 0);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(beside, hole_is_punched, 300)
+{
+	const size_t unit = self->range->unit;
+	unsigned int round;
+
+	ASSERT_EQ(0, pthread_create(&self->toucher, NULL, toucher_main, self));
+	for (round = 1; round <= 10 * NR_ROUNDS; round++) {
+		ASSERT_EQ(0, fill(&self->mem, round));
+		ASSERT_EQ(0, madvise(self->range->addr + unit, unit,
+				     MADV_DONTNEED));
+		load(self->range, 1);
+		ASSERT_EQ(0, punch(&self->mem, 1, 1));
+		ASSERT_EQ(0, file_word(&self->mem, 1));
+		ASSERT_EQ(round, file_word(&self->mem, 2));
+	}
+	atomic_store(&self->stop, true);
+	ASSERT_EQ(0, pthread_join(self->toucher, NULL));
+}
+
+TEST_HARNESS_MAIN
