@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "memory_kind.h"
 #include "pagemap_util.h"
@@ -27,6 +28,7 @@
 #define HUNT_MAX_OPS	80
 #define HUNT_WORDS	2	/* of each unit: its first and its last */
 #define HUNT_WHY	1024	/* characters that say what is wrong */
+#define HUNT_TIMEOUT	120	/* seconds, for a step that does not end at all */
 
 /* Not a category: there is a mapping.  And a pair of them: one of the two is. */
 #define HUNT_MAPPED	(1ULL << 62)
@@ -265,6 +267,12 @@ const char *hunt_race(struct hunt_world *world, __u64 seed,
 		      enum hunt_scanners scanners);
 
 /* hunt_run.c: whole scripts, each in a process of its own */
+
+/* Each step has its own time: how many there are in it depends on the machine. */
+static inline void hunt_goes_on(void)
+{
+	alarm(HUNT_TIMEOUT);
+}
 
 enum hunt_result {
 	HUNT_FINE,

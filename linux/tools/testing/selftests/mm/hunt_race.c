@@ -475,6 +475,7 @@ static void run_phase(struct race *race, enum hunt_scanners scanners)
 	for (i = 0; i < NR_SCANS && !atomic_load(&race->stop); i++) {
 		unsigned long before = atomic_load(&race->nr_writes);
 
+		hunt_goes_on();
 		choose_scan(me, &arg);
 		scan(me, &arg);
 		/* Some writes between any two scans, on any machine. */

@@ -17,7 +17,6 @@
 
 #define SWAP_SIZE	(32UL << 20)
 #define HUGETLB_PAGES	"24"
-#define TIMEOUT		60	/* seconds, for what does not end at all */
 #define MAX_TRIES	400
 
 #define MM_DIR		"/sys/kernel/mm/"
@@ -65,6 +64,7 @@ static const char *run_ops(struct hunt_world *world,
 			printf("# hunt: operation %u\n", *at);
 			fflush(stdout);
 		}
+		hunt_goes_on();
 		wrong = hunt_do(world, &script->ops[*at]);
 		wrong = wrong ?: hunt_check(world);
 	}
@@ -99,7 +99,7 @@ static void child_main(const struct job *job, char *why)
 
 	/* The harness has plans for the alarm of the test, not for this one's. */
 	signal(SIGALRM, SIG_DFL);
-	alarm(TIMEOUT);
+	hunt_goes_on();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	world.exact = job->exact;
 	world.why = why;

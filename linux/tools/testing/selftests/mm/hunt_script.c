@@ -122,7 +122,7 @@ unsigned int hunt_kinds(void)
 
 		if (without && strstr(kinds[i].name, without))
 			continue;
-		reason = memory_make(&mem, kinds[i].kind, MEMORY_WRITTEN);
+		reason = memory_make(&mem, kinds[i].kind, MEMORY_READ);
 		if (reason) {
 			printf("# hunt: without %s: %s\n", kinds[i].name, reason);
 			continue;
@@ -179,6 +179,10 @@ void hunt_areas_make(struct hunt_script *script, struct hunt_random *random,
 		} while (!(set >> k & 1) ||
 			 (big && (plan->kind->thp || plan->kind->hugetlb)));
 		plan->state = hunt_below(random, 3);
+		/* Private copies of a file's pages are small. */
+		if (plan->kind == &memory_memfd_private_thp &&
+		    plan->state == MEMORY_WRITTEN)
+			plan->state = MEMORY_READ;
 		plan->gap = hunt_below(random, 4);
 		plan->tracked = hunt_below(random, 6);
 		plan->nr = 4 + hunt_below(random, 28);
