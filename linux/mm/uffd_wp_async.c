@@ -111,7 +111,8 @@ static __always_inline bool uffd_wp_arm_pte(struct vm_area_struct *vma,
 
 	if (pte_present(pte)) {
 		if (!pte_uffd_wp(pte))
-			return uffd_wp_async_arm_present(vma, addr, ptep);
+			return pte_write(uffd_wp_async_arm_present(vma, addr,
+								   ptep));
 	} else if (pte_none(pte)) {
 		set_pte_at(vma->vm_mm, addr, ptep,
 			   make_pte_marker(PTE_MARKER_UFFD_WP));

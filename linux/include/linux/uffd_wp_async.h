@@ -147,16 +147,16 @@ static inline bool uffd_wp_async_wants_drain(struct vm_area_struct *vma,
  * Who calls this has to call uffd_wp_async_armed().
  *
  * Context: as for uffd_wp_async_arm_ptes().
- * Return: true if a TLB may still let somebody write to it.
+ * Return: what the entry was: if pte_write(), a TLB may still let somebody write.
  */
-static inline bool uffd_wp_async_arm_present(struct vm_area_struct *vma,
-					     unsigned long addr, pte_t *ptep)
+static inline pte_t uffd_wp_async_arm_present(struct vm_area_struct *vma,
+					      unsigned long addr, pte_t *ptep)
 {
 	pte_t old = ptep_modify_prot_start(vma, addr, ptep);
 
 	ptep_modify_prot_commit(vma, addr, ptep, old,
 				pte_mkuffd_wp(pte_wrprotect(old)));
-	return pte_write(old);
+	return old;
 }
 
 /**
@@ -266,10 +266,10 @@ static inline bool uffd_wp_async_wants_drain(struct vm_area_struct *vma,
 	return false;
 }
 
-static inline bool uffd_wp_async_arm_present(struct vm_area_struct *vma,
-					     unsigned long addr, pte_t *ptep)
+static inline pte_t uffd_wp_async_arm_present(struct vm_area_struct *vma,
+					      unsigned long addr, pte_t *ptep)
 {
-	return false;
+	return *ptep;
 }
 
 static inline void uffd_wp_async_armed(struct vm_area_struct *vma,

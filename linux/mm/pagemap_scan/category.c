@@ -139,15 +139,22 @@ static pteval_t present_pte_bits(const struct pagemap_class *class, pte_t pte)
 }
 
 /*
- * The bits that decide about a page that is not present. One swap entry is like
- * the other, wherever in the same device it is. The offset is stored inverted, so
- * its top bit is set in each; else those of the first device, whose type is 0,
- * would be like an empty entry.
+ * The bits that decide about a page that is not present; 0: more than bits does.
+ * One swap entry is like the other, wherever in the same device it is. The offset
+ * is stored inverted, so its top bit is set in each; else those of the first
+ * device, whose type is 0, would be like an empty entry.
  */
 static pteval_t absent_pte_bits(pte_t pte)
 {
+	const swp_entry_t entry = pte_to_swp_entry(pte);
+
+	if (pte_none(pte))
+		return ~(pteval_t)0;
+	/* In migration, say: its page decides */
+	if (is_pfn_swap_entry(entry))
+		return 0;
 #ifdef CONFIG_X86_64
-	if (is_swap_pte(pte) && !non_swap_entry(pte_to_swp_entry(pte)))
+	if (!non_swap_entry(entry))
 		return ~(pteval_t)0 << (63 - SWP_TYPE_BITS) |
 		       _PAGE_PRESENT | _PAGE_PROTNONE |
 		       _PAGE_SWP_UFFD_WP | _PAGE_SWP_SOFT_DIRTY;
@@ -160,8 +167,8 @@ static pteval_t absent_pte_bits(pte_t pte)
  * @class: the class of the VMA
  * @pte: an entry
  *
- * Return: what to compare other entries with, of this VMA and with this lock;
- * PAGEMAP_ALIKE_NONE if it takes a closer look at each.
+ * Return: what to compare other entries with, of this VMA, while the mmap_lock is
+ * held; PAGEMAP_ALIKE_NONE if it takes a closer look at each.
  */
 struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
 				       pte_t pte)

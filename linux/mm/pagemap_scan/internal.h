@@ -98,6 +98,32 @@ enum pagemap_scan_stop {
 };
 
 /**
+ * struct pagemap_lesson - what a scan has learned of the entries of a VMA
+ * @present: entries that are present and do not match
+ * @absent: entries that are not present and do not match
+ * @match: entries that match
+ * @report: what of their categories is reported
+ * @arms: they are to be armed
+ * @plain: they are present
+ */
+struct pagemap_lesson {
+	struct pagemap_alike present;
+	struct pagemap_alike absent;
+	struct pagemap_alike match;
+	u64 report;
+	bool arms;
+	bool plain;
+};
+
+/* Nothing yet */
+#define PAGEMAP_LESSON_NONE						\
+	((struct pagemap_lesson) {					\
+		.present = PAGEMAP_ALIKE_NONE,				\
+		.absent = PAGEMAP_ALIKE_NONE,				\
+		.match = PAGEMAP_ALIKE_NONE,				\
+	})
+
+/**
  * struct pagemap_scan_cursor - how far the scan is
  * @req: what is asked for
  * @addr: all before this address is done; where a walk goes on
@@ -108,6 +134,7 @@ enum pagemap_scan_stop {
  * @error: with PAGEMAP_STOP_ERROR: a negative errno
  * @regions: what was found and not copied out yet
  * @class: of the VMA at @addr
+ * @lesson: the same
  * @tlb: entries that were armed and not flushed yet, while @gathering
  * @gathering: there may be such; not outside of the mmap_lock
  * @notifier: the range that was announced, while @notified
@@ -122,6 +149,7 @@ struct pagemap_scan_cursor {
 	int error;
 	struct pagemap_regions regions;
 	struct pagemap_class class;
+	struct pagemap_lesson lesson;
 	struct mmu_gather tlb;
 	bool gathering;
 	struct mmu_notifier_range notifier;

@@ -7,6 +7,7 @@
  * anything is armed, and if writing there fails all the same, what was armed is
  * made to count as written again.
  */
+#include <linux/futex.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -18,6 +19,8 @@
 #include <linux/uaccess.h>
 #include <linux/uffd_wp_async.h>
 #include <linux/userfaultfd_k.h>
+
+#include <asm/futex.h>
 
 #include "internal.h"
 
@@ -184,6 +187,21 @@ static void unarm_regions(const struct pagemap_scan_request *req,
 }
 
 /*
+ * Can the page of an address be written to? It is, mostly, and an atomic
+ * operation that changes nothing finds that out for less than a fault costs.
+ */
+static bool page_writable(unsigned long addr)
+{
+	u32 __user *word = (u32 __user *)round_down(addr, sizeof(u32));
+	int err, old;
+
+	pagefault_disable();
+	err = arch_futex_atomic_op_inuser(FUTEX_OP_ADD, 0, &old, word);
+	pagefault_enable();
+	return !err || !fault_in_safe_writeable((char __user *)word, sizeof(*word));
+}
+
+/*
  * How many regions there is surely room for at vec, of nr. What is only looked
  * at loses nothing if it cannot be written, and is not tried.
  */
@@ -191,12 +209,15 @@ static unsigned int writable_regions(const struct pagemap_scan_request *req,
 				     struct page_region __user *vec,
 				     unsigned int nr)
 {
-	size_t bytes = nr * sizeof(*vec);
+	const unsigned long start = (unsigned long)vec;
+	const unsigned long end = start + nr * sizeof(*vec);
+	unsigned long addr = start;
 
 	if (!req->arm)
 		return nr;
-	bytes -= fault_in_safe_writeable((char __user *)vec, bytes);
-	return bytes / sizeof(*vec);
+	while (addr < end && page_writable(addr))
+		addr = round_down(addr, PAGE_SIZE) + PAGE_SIZE;
+	return (min(addr, end) - start) / sizeof(*vec);
 }
 
 /*

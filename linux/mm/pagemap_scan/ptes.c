@@ -15,24 +15,6 @@
 #include "internal.h"
 
 /**
- * struct pte_lesson - what the scan of a page table has learned so far
- * @present: entries that are present and do not match
- * @absent: entries that are not present and do not match
- * @match: entries that match
- * @report: what of their categories is reported
- * @arms: they are to be armed
- * @plain: and they are present, and nothing is to be taken care of
- */
-struct pte_lesson {
-	struct pagemap_alike present;
-	struct pagemap_alike absent;
-	struct pagemap_alike match;
-	u64 report;
-	bool arms;
-	bool plain;
-};
-
-/**
  * struct pte_table - the entries to scan, under the page-table lock
  * @cursor: the cursor
  * @base: see pte_addr()
@@ -43,6 +25,7 @@ struct pte_lesson {
  *	that has been done
  * @armed_to: behind the last
  * @flush: a TLB may still allow to write to one of them
+ * @was: bits that any of the others had, for pte_write()
  */
 struct pte_table {
 	struct pagemap_scan_cursor *cursor;
@@ -53,13 +36,14 @@ struct pte_table {
 	pte_t *armed_from;
 	pte_t *armed_to;
 	bool flush;
+	unsigned long long was;
 };
 
 /* Address of the page of an entry. The entry's own grows by less, evenly. */
-static __always_inline unsigned long pte_addr(const struct pte_table *table,
+static __always_inline unsigned long pte_addr(unsigned long base,
 					      const pte_t *pte)
 {
-	return table->base + (unsigned long)pte * (PAGE_SIZE / sizeof(pte_t));
+	return base + (unsigned long)pte * (PAGE_SIZE / sizeof(pte_t));
 }
 
 /* Where does the run end of which *pte is the first? */
@@ -76,21 +60,31 @@ static __always_inline pte_t *pte_run(const struct pagemap_alike *alike,
 	return pte;
 }
 
+/* The same, if it is likely that the next entry is like another already */
+static __always_inline pte_t *pte_short_run(const struct pagemap_alike *alike,
+					    const struct pagemap_alike *other,
+					    pte_t *pte, const pte_t *end)
+{
+	if (pte + 1 == end || pagemap_is_alike(other, pte[1]))
+		return pte + 1;
+	return pte_run(alike, pte, end);
+}
+
 /* Take a look at an entry that is not known yet, to know others like it */
 static noinline bool pte_learn(const struct pte_table *table,
-			       struct pte_lesson *lesson, const pte_t *pte)
+			       struct pagemap_lesson *lesson, const pte_t *pte)
 {
 	const struct pagemap_scan_cursor *cursor = table->cursor;
 	const struct pagemap_class *class = &cursor->class;
-	const u64 categories = pagemap_pte_categories(class, pte_addr(table, pte),
-						      *pte);
+	const unsigned long addr = pte_addr(table->base, pte);
+	const u64 categories = pagemap_pte_categories(class, addr, *pte);
 	const struct pagemap_alike alike = pagemap_pte_alike(class, *pte);
 
 	if (pagemap_filter_match(&cursor->req->filter, categories)) {
 		lesson->match = alike;
 		lesson->report = categories & cursor->req->filter.ret;
 		lesson->arms = pagemap_scan_arms(cursor, categories);
-		lesson->plain = pte_present(*pte) && !table->care;
+		lesson->plain = pte_present(*pte);
 		return true;
 	}
 	if (pte_present(*pte))
@@ -102,7 +96,7 @@ static noinline bool pte_learn(const struct pte_table *table,
 
 /* The next entry that matches, which is what the lesson is about then; or end */
 static __always_inline pte_t *pte_next_match(const struct pte_table *table,
-					     struct pte_lesson *lesson,
+					     struct pagemap_lesson *lesson,
 					     pte_t *pte, const pte_t *end)
 {
 	while (pte != end) {
@@ -142,13 +136,29 @@ static void pte_end_arming(struct pte_table *table)
 {
 	struct pagemap_scan_cursor *cursor = table->cursor;
 	const unsigned long nr = table->armed_to - table->armed_from;
-	const unsigned long addr = pte_addr(table, table->armed_from);
+	const unsigned long addr = pte_addr(table->base, table->armed_from);
 
 	if (!table->care)
 		uffd_wp_async_armed(cursor->class.vma, addr, table->armed_from,
 				    nr);
-	if (table->flush)
+	if (table->flush || pte_write(__pte(table->was)))
 		tlb_flush_pte_range(&cursor->tlb, addr, nr << PAGE_SHIFT);
+}
+
+/*
+ * Arm entries that are alike, present and not armed, at least one of them.
+ * Returns what bits they had, and the others before.
+ */
+static __always_inline unsigned long long
+pte_arm_plain(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
+	      unsigned long nr, unsigned long long was)
+{
+	do {
+		was |= pte_val(uffd_wp_async_arm_present(vma, addr, pte));
+		addr += PAGE_SIZE;
+		pte++;
+	} while (--nr);
+	return was;
 }
 
 /* Arm entries that are alike, and none of them armed */
@@ -157,15 +167,12 @@ static __always_inline void pte_arm(struct pte_table *table, bool plain,
 				    unsigned long nr)
 {
 	struct vm_area_struct *vma = table->cursor->class.vma;
-	bool flush = false;
 
 	table->armed_to = pte + nr;
 	if (plain)
-		for (; nr; nr--, pte++, addr += PAGE_SIZE)
-			flush |= uffd_wp_async_arm_present(vma, addr, pte);
+		table->was = pte_arm_plain(vma, addr, pte, nr, table->was);
 	else
-		flush = uffd_wp_async_arm_ptes(vma, addr, pte, nr);
-	table->flush |= flush;
+		table->flush |= uffd_wp_async_arm_ptes(vma, addr, pte, nr);
 }
 
 static bool pte_must_drain(const struct pte_table *table, const pte_t *pte,
@@ -178,7 +185,7 @@ static bool pte_must_drain(const struct pte_table *table, const pte_t *pte,
 	if (table->cursor->drained || !pte_present(*pte))
 		return false;
 	for (; nr; nr--, pte++) {
-		page = vm_normal_page(vma, pte_addr(table, pte), *pte);
+		page = vm_normal_page(vma, pte_addr(table->base, pte), *pte);
 		if (!page || page_folio(page) == last)
 			continue;
 		last = page_folio(page);
@@ -190,68 +197,137 @@ static bool pte_must_drain(const struct pte_table *table, const pte_t *pte,
 
 /* Reserve, arm, record: a run of any kind */
 static noinline int pte_take(struct pte_table *table,
-			     const struct pte_lesson *lesson, pte_t *pte,
+			     const struct pagemap_lesson *lesson, pte_t *pte,
 			     unsigned long nr)
 {
 	struct pagemap_scan_cursor *cursor = table->cursor;
 	struct pagemap_regions *regions = &cursor->regions;
 	unsigned long fit;
 
-	cursor->addr = pte_addr(table, pte);
+	cursor->addr = pte_addr(table->base, pte);
 	fit = pagemap_regions_fit(regions, cursor->addr, nr, lesson->report);
 	if (fit && lesson->arms) {
 		if (table->care && pte_must_drain(table, pte, fit))
 			return pagemap_scan_stop(cursor, PAGEMAP_STOP_DRAIN);
 		if (!table->armed_from && pte_begin_arming(table, pte))
 			return PAGEMAP_TABLE_NOTIFY;
-		pte_arm(table, lesson->plain, cursor->addr, pte, fit);
+		pte_arm(table, lesson->plain && !table->care, cursor->addr, pte, fit);
 	}
 	pagemap_regions_record(regions, cursor->addr, fit, lesson->report);
 	cursor->addr += fit << PAGE_SHIFT;
 	return fit < nr ? pagemap_scan_full(cursor) : 0;
 }
 
-/* The same the short way, for what it can do; false if that is not all. */
-static __always_inline bool pte_take_short(struct pte_table *table,
-					   const struct pte_lesson *lesson,
-					   pte_t *pte, unsigned long nr)
+/* Arm what was just recorded: entries that are alike, present and not armed */
+static noinline void pte_arm_regions(struct pte_table *table,
+				     const struct page_region *region,
+				     const struct page_region *end)
 {
-	const unsigned long addr = pte_addr(table, pte);
+	struct vm_area_struct *vma = table->cursor->class.vma;
+	pte_t *const first = table->first;
+	const unsigned long start = pte_addr(table->base, first);
+	unsigned long long was = table->was;
 
-	if (lesson->arms && !(table->armed_from && lesson->plain))
-		return false;
-	if (!pagemap_regions_append(&table->cursor->regions, addr, nr,
-				    lesson->report))
-		return false;
+	if (region == end)
+		return;
+	table->armed_to = first + ((end[-1].end - start) >> PAGE_SHIFT);
+	for (; region != end; region++) {
+		pte_t *pte = first + ((region->start - start) >> PAGE_SHIFT);
+		unsigned long nr = (region->end - region->start) >> PAGE_SHIFT;
+
+		was = pte_arm_plain(vma, region->start, pte, nr, was);
+	}
+	table->was = was;
+}
+
+/*
+ * Record run after run of pages that match, with one of others before each.
+ * What it takes to go on is in registers.
+ *
+ * Return: the first entry that is not dealt with.
+ */
+static noinline pte_t *pte_record_runs(const struct pte_table *table,
+				       const struct pagemap_lesson *lesson,
+				       pte_t *pte)
+{
+	struct pagemap_regions *regions = &table->cursor->regions;
+	struct page_region *const full = pagemap_regions_full(regions);
+	struct page_region *region = pagemap_regions_next(regions);
+	const struct pagemap_alike match = lesson->match;
+	const struct pagemap_alike other =
+		pagemap_is_alike(&lesson->present, pte[-1]) ? lesson->present :
+							      lesson->absent;
+	const unsigned long base = table->base;
+	const u64 report = lesson->report;
+	pte_t *const end = table->end;
+	unsigned long nr = 0;
+	pte_t *next;
+	bool more;
+
+	while (region != full) {
+		region->start = pte_addr(base, pte);
+		next = pte_short_run(&match, &other, pte, end);
+		more = next != end && pagemap_is_alike(&other, *next);
+		region->end = pte_addr(base, next);
+		region->categories = report;
+		region++;
+		nr += next - pte;
+		pte = next;
+		if (!more)
+			break;
+		pte = pte_short_run(&other, &match, pte, end);
+		if (pte == end || !pagemap_is_alike(&match, *pte))
+			break;
+	}
+	pagemap_regions_appended(regions, region, nr);
+	return pte;
+}
+
+/*
+ * Reserve, record, arm: the short way for short runs. What is armed is armed
+ * after it was recorded, which makes no difference: the lock is held, and
+ * nothing can fail. Limits are only looked at where none is in reach.
+ *
+ * Return: the first entry that is not dealt with.
+ */
+static pte_t *pte_take_runs(struct pte_table *table,
+			    const struct pagemap_lesson *lesson, pte_t *pte)
+{
+	struct pagemap_regions *regions = &table->cursor->regions;
+	const struct page_region *first = pagemap_regions_next(regions);
+
+	if (regions->pages_left < (u64)(table->end - pte))
+		return pte;
+	if (lesson->arms && !(table->armed_from && lesson->plain && !table->care))
+		return pte;
+
+	pte = pte_record_runs(table, lesson, pte);
 	if (lesson->arms)
-		pte_arm(table, true, addr, pte, nr);
-	return true;
+		pte_arm_regions(table, first, pagemap_regions_next(regions));
+	return pte;
 }
 
 static int scan_entries(struct pte_table *table)
 {
-	struct pte_lesson lesson = {
-		.present = PAGEMAP_ALIKE_NONE,
-		.absent = PAGEMAP_ALIKE_NONE,
-		.match = PAGEMAP_ALIKE_NONE,
-	};
+	struct pagemap_lesson *lesson = &table->cursor->lesson;
 	pte_t *const end = table->end;
 	pte_t *pte, *last = table->first, *next;
 	int ret;
 
 	for (;; last = next) {
-		pte = pte_next_match(table, &lesson, last, end);
+		pte = pte_next_match(table, lesson, last, end);
 		if (pte == end)
 			break;
-		next = pte_run(&lesson.match, pte, end);
 		/* With others between, it is no part of the last region */
-		if (pte != last && pte_take_short(table, &lesson, pte, next - pte))
+		next = pte != last ? pte_take_runs(table, lesson, pte) : pte;
+		if (next != pte)
 			continue;
-		ret = pte_take(table, &lesson, pte, next - pte);
+		next = pte_run(&lesson->match, pte, end);
+		ret = pte_take(table, lesson, pte, next - pte);
 		if (ret)
 			return ret;
 	}
-	table->cursor->addr = pte_addr(table, end);
+	table->cursor->addr = pte_addr(table->base, end);
 	return 0;
 }
 

@@ -92,32 +92,46 @@ pagemap_regions_record(struct pagemap_regions *regions, __u64 start, __u64 nr,
 }
 
 /**
- * pagemap_regions_append - record pages that are no part of the last region
+ * pagemap_regions_next - where to put regions that are no part of the last one
  * @regions: the regions so far
- * @start: address of the first page; there are others between it and those that
- *	were recorded
- * @nr: how many pages in a row, at least 1
- * @categories: what is to be reported of each
  *
- * The short way where short runs follow one another. Without
- * &pagemap_regions.vec, &pagemap_regions.cap has to be 0.
+ * The short way, where short runs follow one another: who knows that there are
+ * other pages before each of them, and that no limit is in reach, may put them
+ * there himself, up to pagemap_regions_full(), and then say so. Without
+ * &pagemap_regions.vec, &pagemap_regions.cap has to be 0, and there is no room.
  *
- * Return: false if there is not room for all of them; then nothing is done.
+ * Return: the place of the next region.
  */
-static inline bool
-pagemap_regions_append(struct pagemap_regions *regions, __u64 start, __u64 nr,
-		       __u64 categories)
+static inline struct page_region *
+pagemap_regions_next(const struct pagemap_regions *regions)
 {
-	struct page_region *region;
+	return regions->vec + regions->nr;
+}
 
-	if (regions->nr == regions->cap || nr > regions->pages_left)
-		return false;
+/**
+ * pagemap_regions_full - where the room for regions ends
+ * @regions: the regions so far
+ *
+ * Return: behind the last place.
+ */
+static inline struct page_region *
+pagemap_regions_full(const struct pagemap_regions *regions)
+{
+	return regions->vec + regions->cap;
+}
+
+/**
+ * pagemap_regions_appended - regions were put at pagemap_regions_next()
+ * @regions: the regions before
+ * @next: behind the last that was put there
+ * @nr: how many pages they have, no more than &pagemap_regions.pages_left
+ */
+static inline void
+pagemap_regions_appended(struct pagemap_regions *regions,
+			 const struct page_region *next, __u64 nr)
+{
+	regions->nr = next - regions->vec;
 	regions->pages_left -= nr;
-	region = &regions->vec[regions->nr++];
-	region->start = start;
-	region->end = start + nr * regions->page_size;
-	region->categories = categories;
-	return true;
 }
 
 #endif /* _MM_PAGEMAP_SCAN_REGION_H */

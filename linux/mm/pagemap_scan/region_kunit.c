@@ -518,12 +518,61 @@ static void random_runs(struct kunit *test)
 	}
 }
 
+/* The short way comes to the same as the long one */
+static void put_at_the_end(struct kunit *test)
+{
+	struct page_region slow_vec[MAX_REGIONS], fast_vec[MAX_REGIONS], *next;
+	struct pagemap_regions slow = {
+		.vec = slow_vec,
+		.cap = MAX_REGIONS - 1,
+		.page_size = PAGE_BYTES,
+		.pages_left = 100,
+	}, fast = slow;
+	u64 nr = 0, page;
+
+	memset(slow_vec, UNTOUCHED, sizeof(slow_vec));
+	memset(fast_vec, UNTOUCHED, sizeof(fast_vec));
+	fast.vec = fast_vec;
+	pagemap_regions_record(&slow, address(0), 1, A);
+	pagemap_regions_record(&fast, address(0), 1, A);
+
+	next = pagemap_regions_next(&fast);
+	for (page = 2; next != pagemap_regions_full(&fast); page += 5) {
+		KUNIT_ASSERT_EQ(test, fit(test, &slow, address(page), 3, B), 3ULL);
+		pagemap_regions_record(&slow, address(page), 3, B);
+		*next++ = (struct page_region) {
+			.start = address(page),
+			.end = address(page + 3),
+			.categories = B,
+		};
+		nr += 3;
+	}
+	pagemap_regions_appended(&fast, next, nr);
+
+	KUNIT_EXPECT_EQ(test, nr, 3ULL * (MAX_REGIONS - 2));
+	KUNIT_EXPECT_EQ(test, fit(test, &slow, address(page), 1, B), 0ULL);
+	KUNIT_EXPECT_EQ(test, fast.nr, slow.nr);
+	KUNIT_EXPECT_EQ(test, fast.pages_left, slow.pages_left);
+	KUNIT_EXPECT_EQ(test, memcmp(fast_vec, slow_vec, sizeof(fast_vec)), 0);
+}
+
+/* Where pages are only counted, there is no room */
+static void put_nowhere(struct kunit *test)
+{
+	const struct pagemap_regions regions = { .pages_left = 100 };
+
+	KUNIT_EXPECT_PTR_EQ(test, pagemap_regions_next(&regions),
+			    pagemap_regions_full(&regions));
+}
+
 static struct kunit_case region_test_cases[] = {
 	KUNIT_CASE_PARAM(table, region_gen_params),
 	KUNIT_CASE(record_nothing),
 	KUNIT_CASE(next_batch),
 	KUNIT_CASE_PARAM(last_pages, page_shift_gen_params),
 	KUNIT_CASE(random_runs),
+	KUNIT_CASE(put_at_the_end),
+	KUNIT_CASE(put_nowhere),
 	{}
 };
 

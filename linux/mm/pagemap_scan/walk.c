@@ -334,6 +334,7 @@ static int scan_test_walk(unsigned long start, unsigned long end,
 		return 1;
 
 	cursor->class = pagemap_class_of(vma, req->wants);
+	cursor->lesson = PAGEMAP_LESSON_NONE;
 	if (!pagemap_filter_may_match(&req->filter, PAGE_IS_WPALLOWED,
 				      cursor->class.all & PAGE_IS_WPALLOWED))
 		return 1;
