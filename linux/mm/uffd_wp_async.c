@@ -141,6 +141,8 @@ static noinline void uffd_wp_unarm_ptes(struct vm_area_struct *vma,
 	bool last_stays = false;
 	unsigned long i;
 
+	/* Not before others can see that the entries are armed */
+	arch_flush_lazy_mmu_mode();
 	for_each_set_bit(i, armed, nr) {
 		const unsigned long at = addr + i * PAGE_SIZE;
 		struct page *page;
@@ -450,9 +452,25 @@ pte_t __uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 	return new;
 }
 
+/* What this leaves counts as written */
+static void unarm_huge(struct vm_area_struct *vma, unsigned long addr, pte_t *ptep,
+		       unsigned long size)
+{
+	pte_t pte = huge_ptep_get(ptep);
+
+	if (pte_present(pte)) {
+		if (huge_pte_uffd_wp(pte))
+			__uffd_wp_async_resolve_huge(vma, addr, ptep);
+	} else if (pte_marker_uffd_wp(pte)) {
+		huge_pte_clear(vma->vm_mm, addr, ptep, size);
+	} else if (is_hugetlb_entry_migration(pte) && pte_swp_uffd_wp(pte)) {
+		set_huge_pte_at(vma->vm_mm, addr, ptep, pte_swp_clear_uffd_wp(pte));
+	}
+}
+
 /* The tables stay: a VMA leaves the rmap before it frees them */
-static void drop_markers_huge(struct vm_area_struct *vma, unsigned long addr,
-			      unsigned long end)
+static void unarm_huge_range(struct vm_area_struct *vma, unsigned long addr,
+			     unsigned long end)
 {
 	struct hstate *h = hstate_vma(vma);
 	unsigned long size = huge_page_size(h);
@@ -465,8 +483,7 @@ static void drop_markers_huge(struct vm_area_struct *vma, unsigned long addr,
 		if (!ptep)
 			continue;
 		ptl = huge_pte_lock(h, vma->vm_mm, ptep);
-		if (pte_marker_uffd_wp(huge_ptep_get(ptep)))
-			huge_pte_clear(vma->vm_mm, addr, ptep, size);
+		unarm_huge(vma, addr, ptep, size);
 		spin_unlock(ptl);
 	}
 }
@@ -479,9 +496,10 @@ static void drop_markers_huge(struct vm_area_struct *vma, unsigned long addr,
  *
  * Whoever makes a hole unmaps the pages, and then takes them from the file. What
  * is empty in between can be armed, and what hugetlb_vmdelete_list() has passed
- * over, because a fault held the lock of the VMA, can have been armed before: a
- * marker would go on to stand for the old content. Pages that are mapped in
- * between are unmapped before they are taken away, each with its markers.
+ * over, because a fault held the lock of the VMA, can have been armed before. The
+ * marker would go on to stand for the old content, and would pass that on to a
+ * page that a read brings. So all of the range is to count as written; a page that
+ * was armed by right a moment ago is reported once more.
  *
  * Page tables of a VMA that can have markers are not shared.
  *
@@ -501,7 +519,7 @@ void uffd_wp_async_hole_huge(struct address_space *mapping, pgoff_t first,
 			continue;
 		from -= vma->vm_pgoff;
 		to -= vma->vm_pgoff;
-		drop_markers_huge(vma, vma->vm_start + (from << PAGE_SHIFT),
+		unarm_huge_range(vma, vma->vm_start + (from << PAGE_SHIFT),
 				  vma->vm_start + ((to + 1) << PAGE_SHIFT));
 	}
 	i_mmap_unlock_write(mapping);

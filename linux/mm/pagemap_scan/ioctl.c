@@ -186,19 +186,31 @@ static void unarm_regions(const struct pagemap_scan_request *req,
 		unarm(req->mm, regions->vec[i].start, regions->vec[i].end);
 }
 
-/*
- * Can the page of an address be written to? It is, mostly, and an atomic
- * operation that changes nothing finds that out for less than a fault costs.
- */
-static bool page_writable(unsigned long addr)
+#ifdef CONFIG_X86
+/* Add 0, atomically: that changes nothing, and costs less than a fault */
+static bool can_add_nothing(u32 __user *word)
 {
-	u32 __user *word = (u32 __user *)round_down(addr, sizeof(u32));
 	int err, old;
 
 	pagefault_disable();
 	err = arch_futex_atomic_op_inuser(FUTEX_OP_ADD, 0, &old, word);
 	pagefault_enable();
-	return !err || !fault_in_safe_writeable((char __user *)word, sizeof(*word));
+	return !err;
+}
+#else
+static bool can_add_nothing(u32 __user *word)
+{
+	return false;
+}
+#endif
+
+/* Can the page of an address be written to? */
+static bool page_writable(unsigned long addr)
+{
+	u32 __user *word = (u32 __user *)round_down(addr, sizeof(u32));
+
+	return can_add_nothing(word) ||
+	       !fault_in_safe_writeable((char __user *)word, sizeof(*word));
 }
 
 /*

@@ -24,8 +24,7 @@
  * @armed_from: the first entry that was armed, or NULL; what has to come before
  *	that has been done
  * @armed_to: behind the last
- * @flush: a TLB may still allow to write to one of them
- * @was: bits that any of the others had, for pte_write()
+ * @flush: a TLB may still allow to write to one of them, if not 0
  */
 struct pte_table {
 	struct pagemap_scan_cursor *cursor;
@@ -35,8 +34,7 @@ struct pte_table {
 	bool care;
 	pte_t *armed_from;
 	pte_t *armed_to;
-	bool flush;
-	unsigned long long was;
+	int flush;
 };
 
 /* Address of the page of an entry. The entry's own grows by less, evenly. */
@@ -141,24 +139,24 @@ static void pte_end_arming(struct pte_table *table)
 	if (!table->care)
 		uffd_wp_async_armed(cursor->class.vma, addr, table->armed_from,
 				    nr);
-	if (table->flush || pte_write(__pte(table->was)))
+	if (table->flush)
 		tlb_flush_pte_range(&cursor->tlb, addr, nr << PAGE_SHIFT);
 }
 
 /*
- * Arm entries that are alike, present and not armed, at least one of them.
- * Returns what bits they had, and the others before.
+ * Arm entries that are alike, present and not armed, at least one of them. Returns
+ * flush, with what pte_write() has said of them: as it is, a bit, is cheaper.
  */
-static __always_inline unsigned long long
+static __always_inline int
 pte_arm_plain(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
-	      unsigned long nr, unsigned long long was)
+	      unsigned long nr, int flush)
 {
 	do {
-		was |= pte_val(uffd_wp_async_arm_present(vma, addr, pte));
+		flush |= pte_write(uffd_wp_async_arm_present(vma, addr, pte));
 		addr += PAGE_SIZE;
 		pte++;
 	} while (--nr);
-	return was;
+	return flush;
 }
 
 /* Arm entries that are alike, and none of them armed */
@@ -170,7 +168,7 @@ static __always_inline void pte_arm(struct pte_table *table, bool plain,
 
 	table->armed_to = pte + nr;
 	if (plain)
-		table->was = pte_arm_plain(vma, addr, pte, nr, table->was);
+		table->flush = pte_arm_plain(vma, addr, pte, nr, table->flush);
 	else
 		table->flush |= uffd_wp_async_arm_ptes(vma, addr, pte, nr);
 }
@@ -226,7 +224,7 @@ static noinline void pte_arm_regions(struct pte_table *table,
 	struct vm_area_struct *vma = table->cursor->class.vma;
 	pte_t *const first = table->first;
 	const unsigned long start = pte_addr(table->base, first);
-	unsigned long long was = table->was;
+	int flush = table->flush;
 
 	if (region == end)
 		return;
@@ -235,9 +233,9 @@ static noinline void pte_arm_regions(struct pte_table *table,
 		pte_t *pte = first + ((region->start - start) >> PAGE_SHIFT);
 		unsigned long nr = (region->end - region->start) >> PAGE_SHIFT;
 
-		was = pte_arm_plain(vma, region->start, pte, nr, was);
+		flush = pte_arm_plain(vma, region->start, pte, nr, flush);
 	}
-	table->was = was;
+	table->flush = flush;
 }
 
 /*
@@ -296,7 +294,7 @@ static pte_t *pte_take_runs(struct pte_table *table,
 	struct pagemap_regions *regions = &table->cursor->regions;
 	const struct page_region *first = pagemap_regions_next(regions);
 
-	if (regions->pages_left < (u64)(table->end - pte))
+	if (!regions->vec || regions->pages_left < (u64)(table->end - pte))
 		return pte;
 	if (lesson->arms && !(table->armed_from && lesson->plain && !table->care))
 		return pte;

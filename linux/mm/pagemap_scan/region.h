@@ -93,12 +93,11 @@ pagemap_regions_record(struct pagemap_regions *regions, __u64 start, __u64 nr,
 
 /**
  * pagemap_regions_next - where to put regions that are no part of the last one
- * @regions: the regions so far
+ * @regions: the regions so far, with &pagemap_regions.vec
  *
  * The short way, where short runs follow one another: who knows that there are
  * other pages before each of them, and that no limit is in reach, may put them
- * there himself, up to pagemap_regions_full(), and then say so. Without
- * &pagemap_regions.vec, &pagemap_regions.cap has to be 0, and there is no room.
+ * there himself, up to pagemap_regions_full(), and then say so.
  *
  * Return: the place of the next region.
  */
@@ -110,7 +109,7 @@ pagemap_regions_next(const struct pagemap_regions *regions)
 
 /**
  * pagemap_regions_full - where the room for regions ends
- * @regions: the regions so far
+ * @regions: the regions so far, with &pagemap_regions.vec
  *
  * Return: behind the last place.
  */

@@ -556,15 +556,6 @@ static void put_at_the_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memcmp(fast_vec, slow_vec, sizeof(fast_vec)), 0);
 }
 
-/* Where pages are only counted, there is no room */
-static void put_nowhere(struct kunit *test)
-{
-	const struct pagemap_regions regions = { .pages_left = 100 };
-
-	KUNIT_EXPECT_PTR_EQ(test, pagemap_regions_next(&regions),
-			    pagemap_regions_full(&regions));
-}
-
 static struct kunit_case region_test_cases[] = {
 	KUNIT_CASE_PARAM(table, region_gen_params),
 	KUNIT_CASE(record_nothing),
@@ -572,7 +563,6 @@ static struct kunit_case region_test_cases[] = {
 	KUNIT_CASE_PARAM(last_pages, page_shift_gen_params),
 	KUNIT_CASE(random_runs),
 	KUNIT_CASE(put_at_the_end),
-	KUNIT_CASE(put_nowhere),
 	{}
 };
 

@@ -70,12 +70,14 @@ FIXTURE(hole)
 	atomic_bool go;
 	atomic_bool done;
 	pthread_t puncher;
+	pthread_t reader;
 };
 
 FIXTURE_VARIANT(hole)
 {
 	const struct memory_kind *kind;
 	bool truncate;
+	bool read;
 };
 
 FIXTURE_VARIANT_ADD(hole, memfd_shared) { .kind = &memory_memfd_shared };
@@ -85,6 +87,12 @@ FIXTURE_VARIANT_ADD(hole, memfd_truncated)
 {
 	.kind = &memory_memfd_shared,
 	.truncate = true,
+};
+
+FIXTURE_VARIANT_ADD(hole, memfd_read)
+{
+	.kind = &memory_memfd_shared,
+	.read = true,
 };
 
 FIXTURE_VARIANT_ADD(hole, file_shared) { .kind = &memory_file_shared };
@@ -97,6 +105,12 @@ FIXTURE_VARIANT_ADD(hole, file_truncated)
 
 FIXTURE_VARIANT_ADD(hole, hugetlb_shared) { .kind = &memory_hugetlb_shared };
 FIXTURE_VARIANT_ADD(hole, hugetlb_private) { .kind = &memory_hugetlb_memfd_private };
+FIXTURE_VARIANT_ADD(hole, hugetlb_read)
+{
+	.kind = &memory_hugetlb_shared,
+	.read = true,
+};
+
 FIXTURE_VARIANT_ADD(hole, hugetlb_truncated)
 {
 	.kind = &memory_hugetlb_shared,
@@ -146,6 +160,19 @@ static void *truncater_main(void *data)
 	return ret ? "cannot truncate" : NULL;
 }
 
+/* Brings back pages that are gone, while others are taken away. */
+static void *reader_main(void *data)
+{
+	FIXTURE_DATA(hole) *self = data;
+	size_t i;
+
+	while (!atomic_load(&self->done))
+		for (i = 0; i < self->range->nr; i++)
+			if (!file_word(&self->mem, i))
+				load(self->range, i);
+	return NULL;
+}
+
 static void copy_words(void *data, size_t first, size_t nr)
 {
 	FIXTURE_DATA(hole) *self = data;
@@ -157,7 +184,8 @@ static void copy_words(void *data, size_t first, size_t nr)
 
 /*
  * Who copies what is reported has, in the end, what is in the file.  It reads the
- * file by read(2): through the mapping, it would map the pages.
+ * file by read(2): through the mapping, it would map the pages. A reader, where there
+ * is one, maps what is new.
  */
 TEST_F_TIMEOUT(hole, made_while_scanned, 300)
 {
@@ -177,6 +205,10 @@ TEST_F_TIMEOUT(hole, made_while_scanned, 300)
 		ASSERT_EQ(0, pthread_create(&self->puncher, NULL,
 					    variant->truncate ? truncater_main :
 					    puncher_main, self));
+		if (variant->read) {
+			ASSERT_EQ(0, pthread_create(&self->reader, NULL,
+						    reader_main, self));
+		}
 		atomic_store(&self->go, true);
 		while (!atomic_load(&self->done)) {
 			ASSERT_EQ(0, pages_take_each(self->range, copy_words,
@@ -184,6 +216,8 @@ TEST_F_TIMEOUT(hole, made_while_scanned, 300)
 		}
 		ASSERT_EQ(0, pthread_join(self->puncher, &wrong));
 		ASSERT_TRUE(!wrong) TH_LOG("%s", (char *)wrong);
+		if (variant->read)
+			ASSERT_EQ(0, pthread_join(self->reader, NULL));
 
 		ASSERT_EQ(0, pages_take_each(self->range, copy_words, self));
 		for (i = 0; i < self->range->nr; i++) {
