@@ -44,7 +44,7 @@ refresh: ## bring commits made in build/linux back to patches/ and linux/
 series: tree ## write the series, ready to mail, to build/series
 	scripts/series
 
-check: ## the rule of the house, checkpatch, sparse, W=1, kernel-doc, shellcheck, SPDX
+check: ## the rule of the house, checkpatch, sparse, W=1, documentation, shellcheck, SPDX
 	scripts/deps tree kernel check
 	scripts/check
 
@@ -73,6 +73,10 @@ test-kernel: kernel selftests ## the kselftests in the guest (DEBUG=1)
 soak: kernel selftests ## hunt for lost writes at random for SECONDS (DEBUG=1, SEED=N, CPUS=N)
 	scripts/deps vm
 	scripts/soak $(SECONDS) $(if $(DEBUG),debug)
+
+examples: $(if $(NATIVE),tree,kernel) ## the programs of the documents, compiled and run in the guest (NATIVE=1: on this machine)
+	scripts/deps kernel check vm
+	scripts/examples $(if $(NATIVE),native,guest $(if $(DEBUG),debug))
 
 test-native: selftests ## the kselftests on this machine's own kernel, as root
 	scripts/native-tests
@@ -114,4 +118,4 @@ help: ## this list
 
 .SILENT:
 .PHONY: demo test test-quick tree refresh series check commits kernel shell selftests \
-	test-kernel soak test-native kunit fuzz bench bench-picture mainline clean distclean help
+	test-kernel soak examples test-native kunit fuzz bench bench-picture mainline clean distclean help
