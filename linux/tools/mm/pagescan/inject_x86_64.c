@@ -368,7 +368,8 @@ static int take_uffd(struct thread *t, int pidfd)
 		return ret;
 	if (made < 0) {
 		because(t->why, "userfaultfd() in the process: %s", strerror(-made));
-		return made == -ENOSYS ? -EOPNOTSUPP : (int)made;
+		/* -EACCES has another meaning here: it was not even tried. */
+		return made == -ENOSYS ? -EOPNOTSUPP : made == -EACCES ? -EPERM : (int)made;
 	}
 	uffd = syscall(SYS_pidfd_getfd, pidfd, (int)made, 0);
 	if (uffd < 0) {
@@ -496,7 +497,7 @@ static int inject(struct thread *t, int pidfd)
 		close(ret);
 		ret = settled;
 	}
-	return ret;
+	return ret == -EACCES ? -EOPNOTSUPP : ret;
 }
 
 static int seize(struct thread *t)

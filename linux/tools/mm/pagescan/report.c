@@ -20,7 +20,7 @@ static const char help[] =
 "  -m, --range A-B       ascii, svg: only these addresses (hexadecimal)\n"
 "      --rows N          ascii, svg: at most so many rows of memory\n"
 "      --columns N       ascii, svg: at most so many columns of time\n"
-"  -b, --bandwidth SIZE  migration: bytes a second, as 125M (default) or 10G\n"
+"  -b, --bandwidth SIZE  migration: bytes a second, as 1G; 125000000 if not given\n"
 "      --downtime SEC    migration: how long the process may stand still: 0.3\n"
 "  -h, --help            this\n"
 "\n"

@@ -4,6 +4,7 @@
  * from pale yellow for the least to dark red for the most.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -13,7 +14,7 @@
 
 /* In pixels. */
 #define LEFT		130
-#define RIGHT		260
+#define RIGHT		290
 #define TOP		64
 #define BOTTOM		76
 #define WIDTH		900	/* of the cells, about */
@@ -73,6 +74,23 @@ static const char *tail(const char *text, size_t len)
 	return text;
 }
 
+/* The other way round: text up to so many bytes. */
+static void print_start(const char *text, size_t len)
+{
+	char *start;
+
+	if (strlen(text) <= len) {
+		xml_text(stdout, text);
+		return;
+	}
+	while ((text[len] & 0xc0) == 0x80)
+		len--;
+	start = xstrndup(text, len);
+	xml_text(stdout, start);
+	fputs(" ...", stdout);
+	free(start);
+}
+
 static void draw_band(const struct canvas *c, size_t nr)
 {
 	const struct heat_band *band = &c->heat->bands[nr];
@@ -122,12 +140,12 @@ static void draw_legend(const struct canvas *c)
 	const double y = c->height - 30;
 	int level;
 
-	printf("<text x=\"%d\" y=\"%.1f\">pages written a look, in a cell of %s:  %.3g</text>\n",
+	printf("<text x=\"%d\" y=\"%.1f\">pages written a look, in a cell of %s:  %.4g</text>\n",
 	       LEFT, y + 10, human(c->heat->row_pages * c->heat->rec->head.page_size),
 	       c->heat->least);
 	for (level = 1; level <= HEAT_LEVELS; level++)
 		rectangle(LEFT + 380 + 22 * level, y, 22, 12, level);
-	printf("<text x=\"%d\" y=\"%.1f\">%.3g (logarithmic)</text>\n",
+	printf("<text x=\"%d\" y=\"%.1f\">%.4g (logarithmic)</text>\n",
 	       LEFT + 380 + 22 * (HEAT_LEVELS + 1) + 8, y + 10, c->heat->most);
 }
 
@@ -142,7 +160,7 @@ static void draw_head(const struct canvas *c)
 	printf("<style>.gap { fill: #888; font-size: 10px; text-anchor: middle } .head { font-size: 15px }</style>\n");
 	printf("<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n");
 	printf("<text x=\"%d\" y=\"24\" class=\"head\">Pages written by ", LEFT);
-	xml_text(stdout, tail(rec->head.command, 80));
+	print_start(rec->head.command, 90);
 	printf("</text>\n<text x=\"%d\" y=\"44\">process %" PRIu64 ", %s, %zu looks; addresses "
 	       "downwards, time to the right; what was not written is folded</text>\n", LEFT,
 	       rec->head.pid, human_ns(recording_length(rec)), rec->nr);

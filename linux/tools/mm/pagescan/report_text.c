@@ -161,6 +161,6 @@ void report_ascii(const struct recording *rec, const struct report_options *opti
 	printf("\npages written a look, in a cell:  ");
 	for (i = 1; i <= HEAT_LEVELS; i++)
 		putchar(glyphs[i]);
-	printf("  is %.3g to %.3g, a blank is none\n", heat.least, heat.most);
+	printf("  is %.4g to %.4g, a blank is none\n", heat.least, heat.most);
 	heat_free(&heat);
 }

@@ -140,18 +140,19 @@ int tracker_begin(struct tracker *t, pid_t pid, enum track_mode mode, char *why)
 int tracker_begin_any(struct tracker *t, pid_t pid, bool soft_dirty, char *why)
 {
 	char second[WHY_LEN] = "";
-	int ret;
+	int ret, first = -EOPNOTSUPP;
 
 	if (!soft_dirty) {
 		ret = tracker_begin(t, pid, TRACK_ASYNC, why);
-		if (!ret || ret == -ESRCH || ret == -EINVAL)
+		if (!ret || ret == -ESRCH || ret == -EINVAL || ret == -EACCES)
 			return ret;
 		complain("cannot track by userfaultfd: %s", why);
+		first = ret;
 	}
 	ret = tracker_begin(t, pid, TRACK_SOFT_DIRTY, second);
 	if (ret) {
-		because(why, "nor by soft-dirty: %.200s", second);
-		return ret;
+		because(why, "cannot track by soft-dirty: %.200s", second);
+		return ret == -EOPNOTSUPP ? first : ret;
 	}
 	complain("tracking by soft-dirty bits. This means: a write between the reading and the");
 	complain("clearing of the bits is missed; pages that are new or were moved count as");

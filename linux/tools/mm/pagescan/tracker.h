@@ -71,7 +71,8 @@ struct tracker {
 
 /*
  * Begin: with mode TRACK_ASYNC, or by soft-dirty. 0; or -errno and the reason.
- * -EOPNOTSUPP: the kernel lacks it, or the process cannot be tracked so.
+ * -EOPNOTSUPP: the kernel lacks it, or the process cannot be tracked so; -EACCES:
+ * no right even to look at it.
  */
 int tracker_begin(struct tracker *t, pid_t pid, enum track_mode mode, char *why);
 /*
