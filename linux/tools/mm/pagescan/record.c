@@ -252,17 +252,17 @@ static int record(pid_t pid, const struct options *options)
 	FILE *file;
 	int ret;
 
-	file = fopen(options->output, "we");
-	if (!file) {
-		complain("%s: %s", options->output, strerror(errno));
-		return EXIT_TROUBLE;
-	}
 	ret = tracker_begin_any(&s.tracker, pid, options->soft_dirty, s.why);
 	if (ret) {
 		complain("%s", s.why);
-		fclose(file);
-		unlink(options->output);
 		return status_of(ret);
+	}
+	/* Not before: what the file has is lost with this. */
+	file = fopen(options->output, "we");
+	if (!file) {
+		complain("%s: %s", options->output, strerror(errno));
+		tracker_end(&s.tracker);
+		return EXIT_TROUBLE;
 	}
 	ending = record_all(&s, file);
 	tracker_end(&s.tracker);

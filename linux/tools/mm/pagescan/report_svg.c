@@ -154,10 +154,12 @@ static void draw_head(const struct canvas *c)
 	const struct recording *rec = c->heat->rec;
 	const double width = LEFT + c->width + RIGHT;
 
-	printf("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-	       "viewBox=\"0 0 %.0f %.0f\" font-family=\"monospace\" font-size=\"11\" fill=\"#222\">\n",
-	       width, c->height, width, c->height);
-	printf("<style>.gap { fill: #888; font-size: 10px; text-anchor: middle } .head { font-size: 15px }</style>\n");
+	printf("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" ",
+	       width, c->height);
+	printf("viewBox=\"0 0 %.0f %.0f\" font-family=\"monospace\" ", width, c->height);
+	printf("font-size=\"11\" fill=\"#222\">\n");
+	printf("<style>.gap { fill: #888; font-size: 10px; text-anchor: middle }\n");
+	printf(".head { font-size: 15px }</style>\n");
 	printf("<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n");
 	printf("<text x=\"%d\" y=\"24\" class=\"head\">Pages written by ", LEFT);
 	print_start(rec->head.command, 90);

@@ -131,7 +131,59 @@ static bool registers_keep(uint64_t rounds)
 		       "r13", "xmm0", "xmm15", "cc", "memory");
 	return !bad;
 }
+
+/* Of the thread pointer; the C library has registered it with the kernel. */
+extern const ptrdiff_t __rseq_offset;
+extern const unsigned int __rseq_size;
+
+/*
+ * A restartable sequence: either the kernel sends us to its abort handler, or
+ * nobody has interrupted it and the pointer to it is still there at its end.
+ */
+static bool sequence_is_whole(uint64_t rounds, uint64_t *aborts)
+{
+	char *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+	uint64_t aborted = 0, there = 0;
+
+	asm volatile(".pushsection __rseq_cs, \"aw\"\n\t"
+		     ".balign	32\n"
+		     "3:	.long	0, 0\n\t"
+		     ".quad	1f, 2f - 1f, 4f\n\t"
+		     ".popsection\n\t"
+		     "leaq	3b(%%rip), %%rax\n\t"
+		     "movq	%%rax, 8(%[area])\n"
+		     "1:	decq	%%rcx\n\t"
+		     "jnz	1b\n\t"
+		     "movq	8(%[area]), %[there]\n"
+		     "2:	jmp	5f\n\t"
+		     /* the signature that must be in front of the handler */
+		     ".byte	0x0f, 0xb9, 0x3d\n\t"
+		     ".long	0x53053053\n"
+		     "4:	movq	$1, %[aborted]\n"
+		     "5:\n\t"
+		     : [there] "+r" (there), [aborted] "+r" (aborted), "+c" (rounds)
+		     : [area] "r" (area)
+		     : "rax", "cc", "memory");
+	*aborts += aborted;
+	return aborted || there;
+}
+
+static void mode_rseq(void)
+{
+	uint64_t aborts = 0;
+
+	need(__rseq_size, "no restartable sequences");
+	ready(NULL);
+	while (more())
+		need(sequence_is_whole(20000, &aborts), "a sequence was interrupted");
+	printf("%llu aborts\n", (unsigned long long)aborts);
+}
 #else
+static void mode_rseq(void)
+{
+	wrong("no restartable sequences for 32 bits");
+}
+
 static bool registers_keep(uint64_t rounds)
 {
 	volatile uint64_t count = 0, i;
@@ -485,6 +537,7 @@ static const struct {
 	{ "exec", mode_exec },		{ "exact", mode_exact },
 	{ "seccomp", mode_seccomp },	{ "dispatch", mode_dispatch },
 	{ "taken", mode_taken },	{ "sparse", mode_sparse },
+	{ "rseq", mode_rseq },
 };
 
 int main(int argc, char **argv)
