@@ -246,6 +246,25 @@ finish || rc=1
 [ "$kills" -gt 0 ] || rc=1
 result "$rc" "the tool is killed $kills times at any moment, and nobody notices" "$work/victim"
 
+# kill -9 of the process at any moment: the tool comes to an end.
+rc=0
+kills=0
+while [ "$kills" -lt 20 ]; do
+	start "$victim" threads 60
+	"$pagescan" record -q -i 0.001 -o "$work/rec" "$pid" >"$work/out" 2>&1 &
+	tool=$!
+	sleep "0.00$((kills % 10))"
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null || true
+	pid=
+	got=0
+	wait "$tool" || got=$?
+	[ "$got" -eq 0 ] || [ "$got" -eq 3 ] || { rc=1; cat "$work/out" >>"$work/bad"; }
+	kills=$((kills + 1))
+done
+[ "$rc" -eq 0 ] || mv "$work/bad" "$work/out"
+result "$rc" "the process is killed $kills times at any moment, and the tool ends" "$work/out"
+
 # By soft-dirty bits, where the kernel has them.
 start "$victim" exact 120
 rc=0

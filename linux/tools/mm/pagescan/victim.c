@@ -22,6 +22,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/rseq.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -131,10 +132,6 @@ static bool registers_keep(uint64_t rounds)
 		       "r13", "xmm0", "xmm15", "cc", "memory");
 	return !bad;
 }
-
-/* Of the thread pointer; the C library has registered it with the kernel. */
-extern const ptrdiff_t __rseq_offset;
-extern const unsigned int __rseq_size;
 
 /*
  * A restartable sequence: either the kernel sends us to its abort handler, or
