@@ -48,7 +48,11 @@
 /* Not in all versions of sys/ptrace.h. */
 #define REQUEST_GETSIGMASK	0x420a
 #define REQUEST_SETSIGMASK	0x420b
+#define REQUEST_GET_SYSCALL	0x420e
 #define REQUEST_GET_RSEQ	0x420f
+
+/* What REQUEST_GET_SYSCALL begins with, at the end of a system call. */
+#define SYSCALL_OP_EXIT		2
 
 /* Why a SIGSYS came: see siginfo_t.si_code. */
 #define SI_SYS_SECCOMP		1
@@ -76,6 +80,7 @@ struct thread {
 	uint64_t insn;			/* address of a system call instruction */
 	bool narrow;			/* that of 32 bits */
 	bool sent;			/* it is not where it was */
+	bool refused;			/* it may not do our system call */
 	int signal;			/* the one that it is stopped for */
 	char *why;
 };
@@ -304,8 +309,8 @@ static bool refuses(int si_code)
 
 /*
  * The thread is on its way to, or from, a system call that we sent it to; take
- * it to the next end of one. Of signals only those come that cannot be kept
- * waiting. SIGSYS says that it may not do this call: -EACCES.
+ * it to where the call begins or ends. Of signals only those come that cannot be
+ * kept waiting. SIGSYS says that it may not do this call.
  */
 static int next_syscall_stop(struct thread *t)
 {
@@ -327,8 +332,23 @@ static int next_syscall_stop(struct thread *t)
 		if (!ptrace(PTRACE_GETSIGINFO, t->tid, NULL, &info) && refuses(info.si_code))
 			t->signal = 0;
 		because(t->why, "its system calls are dispatched to itself (prctl(2))");
-		return -EACCES;
+		t->refused = true;
+		return -EOPNOTSUPP;
 	}
+}
+
+/* Take it to the end of the system call. */
+static int finish_syscall(struct thread *t)
+{
+	uint8_t info[128] = { };
+	int ret;
+
+	do {
+		ret = next_syscall_stop(t);
+		if (!ret)
+			ret = request(t, REQUEST_GET_SYSCALL, sizeof(info), info);
+	} while (!ret && info[0] != SYSCALL_OP_EXIT);
+	return ret;
 }
 
 /* Have the thread do a system call; 0 and what that returns, or -errno. */
@@ -347,9 +367,7 @@ static int do_syscall(struct thread *t, int nr, uint64_t arg, long *result)
 	t->sent = true;
 	ret = set_regs(t, &regs);
 	if (!ret)
-		ret = next_syscall_stop(t);
-	if (!ret)
-		ret = next_syscall_stop(t);
+		ret = finish_syscall(t);
 	if (!ret)
 		ret = get_regs(t, &regs);
 	if (ret)
@@ -368,8 +386,7 @@ static int take_uffd(struct thread *t, int pidfd)
 		return ret;
 	if (made < 0) {
 		because(t->why, "userfaultfd() in the process: %s", strerror(-made));
-		/* -EACCES has another meaning here: it was not even tried. */
-		return made == -ENOSYS ? -EOPNOTSUPP : made == -EACCES ? -EPERM : (int)made;
+		return made == -ENOSYS ? -EOPNOTSUPP : (int)made;
 	}
 	uffd = syscall(SYS_pidfd_getfd, pidfd, (int)made, 0);
 	if (uffd < 0) {
@@ -487,17 +504,18 @@ static int inject(struct thread *t, int pidfd)
 	ret = request(t, REQUEST_SETSIGMASK, sizeof(mask), &mask);
 	if (!ret)
 		ret = take_uffd(t, pidfd);
-	if (ret == -ESRCH)
-		return ret;
-	/* Where a system call was refused it is in the signal code already. */
+	/*
+	 * Whatever it was, the thread gets back what is its own. Where a system
+	 * call was refused it is in the signal code already.
+	 */
 	settled = restore(t);
-	if (!settled && ret != -EACCES)
+	if (!settled && !t->refused)
 		settled = settle(t);
 	if (settled && ret >= 0) {
 		close(ret);
 		ret = settled;
 	}
-	return ret == -EACCES ? -EOPNOTSUPP : ret;
+	return ret;
 }
 
 static int seize(struct thread *t)

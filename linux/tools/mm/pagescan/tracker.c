@@ -88,8 +88,9 @@ static int setup_uffd(struct tracker *t, char *why)
 		return -EOPNOTSUPP;
 	}
 	t->uffd = target_uffd(t->pid, t->pidfd, why);
+	/* It can be looked at, or we were not here. */
 	if (t->uffd < 0)
-		return t->uffd;
+		return t->uffd == -EACCES ? -EPERM : t->uffd;
 	ret = pms_setup(t->uffd);
 	if (ret)
 		because(why, "UFFDIO_API: %s", strerror(-ret));
