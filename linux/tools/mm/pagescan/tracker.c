@@ -108,7 +108,12 @@ static int open_program(struct tracker *t, char *why)
 	t->pagemap = open_proc(t->pid, "pagemap", why);
 	if (t->pagemap < 0)
 		return t->pagemap;
-	t->has_scan = !pms_probe(t->pagemap);
+	ret = pms_probe(t->pagemap);
+	if (ret && ret != -ENOTTY) {
+		because(why, "PAGEMAP_SCAN: %s", strerror(-ret));
+		return ret;
+	}
+	t->has_scan = !ret;
 	ret = t->mode == TRACK_ASYNC ? setup_uffd(t, why) : softdirty_begin(t, why);
 	if (ret)
 		close_program(t);
