@@ -31,6 +31,7 @@
 #include <unistd.h>
 #include <linux/userfaultfd.h>
 
+#include "inject.h"
 #include "maps.h"
 #include "target.h"
 #include "util.h"
@@ -70,19 +71,6 @@ enum stop {
 	STOP_EVENT,		/* in the kernel's signal code: ours, or a group stop */
 	STOP_SYSCALL,		/* at the beginning or the end of a system call */
 	STOP_SIGNAL,		/* a signal is about to be delivered */
-};
-
-struct thread {
-	pid_t tid;
-	int mem;
-	struct user_regs_struct regs;	/* its own */
-	uint64_t sigmask;		/* its own */
-	uint64_t insn;			/* address of a system call instruction */
-	bool narrow;			/* that of 32 bits */
-	bool sent;			/* it is not where it was */
-	bool refused;			/* it may not do our system call */
-	int signal;			/* the one that it is stopped for */
-	char *why;
 };
 
 static int gone(struct thread *t)
@@ -402,65 +390,6 @@ static int take_uffd(struct thread *t, int pidfd)
 	return ret ? ret : uffd;
 }
 
-/* Does a signal wait that the thread has a handler for, or that ends it? */
-static bool signal_waits(struct thread *t)
-{
-	const uint64_t pending = target_status(t->tid, "SigPnd", 16) |
-				 target_status(t->tid, "ShdPnd", 16);
-	const uint64_t ignored = target_status(t->tid, "SigIgn", 16);
-
-	return pending & ~ignored & ~t->sigmask;
-}
-
-/* Of socketcall(), which is all of sockets for some of 32 bits. */
-static bool socketcall_receives(const struct thread *t)
-{
-	static const uint64_t calls[] = {
-		5 /* accept */, 10 /* recv */, 12 /* recvfrom */, 17 /* recvmsg */,
-		18 /* accept4 */, 19 /* recvmmsg */,
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(calls); i++)
-		if (t->regs.rbx == calls[i])
-			return true;
-	return false;
-}
-
-/*
- * Did the thread's own system call fail only since it was stopped? Those of
- * signal(7), and those that have a timeout by SO_RCVTIMEO; none of them has done
- * anything when it fails so.
- */
-static bool failed_for_us(struct thread *t)
-{
-	static const int wide[] = {
-		SYS_epoll_wait, SYS_epoll_pwait, 441 /* epoll_pwait2 */,
-		SYS_semop, SYS_semtimedop, SYS_rt_sigtimedwait,
-		SYS_io_getevents, 333 /* io_pgetevents */, 426 /* io_uring_enter */,
-		SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_accept, SYS_accept4,
-	};
-	static const int narrow[] = {
-		256 /* epoll_wait */, 319 /* epoll_pwait */, 441 /* epoll_pwait2 */,
-		117 /* ipc */, 420 /* semtimedop */, 177, 421 /* rt_sigtimedwait */,
-		247 /* io_getevents */, 385, 416 /* io_pgetevents */,
-		426 /* io_uring_enter */, 371 /* recvfrom */, 372 /* recvmsg */,
-		337, 417 /* recvmmsg */, 364 /* accept4 */,
-	};
-	const int *calls = t->narrow ? narrow : wide;
-	const size_t nr = t->narrow ? ARRAY_SIZE(narrow) : ARRAY_SIZE(wide);
-	size_t i;
-
-	if ((int)t->regs.rax != -EINTR)
-		return false;
-	if (t->narrow && t->regs.orig_rax == 102)
-		return socketcall_receives(t) && !signal_waits(t);
-	for (i = 0; i < nr; i++)
-		if ((int)t->regs.orig_rax == calls[i])
-			return !signal_waits(t);
-	return false;
-}
-
 /* Make the same system call again: as the kernel restarts one. */
 static int repeat_syscall(struct thread *t)
 {
@@ -488,7 +417,7 @@ static int settle(struct thread *t)
 /* Let it go from a stop in the kernel's signal code. */
 static void release(struct thread *t)
 {
-	if (!t->signal && failed_for_us(t))
+	if (!t->signal && call_failed_for_us(t))
 		repeat_syscall(t);
 	ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(uintptr_t)t->signal);
 }
