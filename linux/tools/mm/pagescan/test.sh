@@ -78,7 +78,7 @@ attach_on()
 	attached=0
 	failures=0
 	end=$(($(date +%s) + seconds))
-	while running && [ "$failures" -lt 100 ]; do
+	while running && [ "$failures" -lt 20 ]; do
 		[ "$attached" -lt 3 ] || [ "$(date +%s)" -lt "$end" ] || break
 		if once && ! grep -q 'cannot track' "$work/out"; then
 			attached=$((attached + 1))

@@ -181,8 +181,11 @@ static void mode_rseq(void)
 
 	need(__rseq_size, "no restartable sequences");
 	ready(NULL);
-	while (more())
+	while (more()) {
 		need(sequence_is_whole(20000, &aborts), "a sequence was interrupted");
+		/* As long again where it may be sent away. */
+		need(registers_keep(20000), "a register changed");
+	}
 	printf("%llu aborts\n", (unsigned long long)aborts);
 }
 #else
