@@ -26,6 +26,9 @@ image := build/bzImage$(if $(DEBUG),-debug)
 demo: $(if $(NATIVE),,kernel) ## a SQLite, checkpointed by its writes, on our kernel (NATIVE=1: on this machine's)
 	scripts/demo $(if $(NATIVE),native,$(if $(DEBUG),debug))
 
+pagescan: ## build build/pagescan/pagescan, which shows what a process writes
+	scripts/pagescan
+
 test: ## everything: check, fuzz, and all tests on the kernels
 	scripts/test
 
@@ -85,6 +88,9 @@ kunit: kernel ## the KUnit suites in the guest (DEBUG=1)
 	scripts/deps vm
 	scripts/kunit $(if $(DEBUG),debug)
 
+test-pagescan: $(if $(NATIVE),,kernel) ## pagescan in the guest (DEBUG=1), or on this machine and real programs (NATIVE=1)
+	scripts/pagescan-test $(if $(NATIVE),native,$(if $(DEBUG),debug))
+
 fuzz: tree ## the pure parts of the scan in user space, under sanitizers
 	scripts/deps fuzz
 	scripts/fuzz
@@ -104,7 +110,7 @@ mainline: ## build build/bzImage-6.12 of Debian's linux-source-6.12, to measure 
 ##@ Tidy
 
 clean: ## remove what was built, keep the source and downloads
-	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/series build/check build/bench*
+	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/pagescan build/series build/check build/bench*
 
 distclean: ## remove all of build/, with work in build/linux that was not refreshed
 	rm -rf build
@@ -117,5 +123,6 @@ help: ## this list
 	@printf "TESTS='64/uffd*' (test-kernel, test-native: only these)\n"
 
 .SILENT:
-.PHONY: demo test test-quick tree refresh series check commits kernel shell selftests \
-	test-kernel soak examples test-native kunit fuzz bench bench-picture mainline clean distclean help
+.PHONY: demo pagescan test-pagescan test test-quick tree refresh series check commits \
+	kernel shell selftests test-kernel soak examples test-native kunit fuzz bench bench-picture \
+	mainline clean distclean help

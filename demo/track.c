@@ -7,14 +7,10 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include "arena.h"
 #include "demo.h"
 #include "track.h"
-
-#define WANTED	(UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED)
 
 static __u64 now_ns(void)
 {
@@ -24,12 +20,18 @@ static __u64 now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* Is the ioctl there? An empty range asks nothing else. */
-static bool can_scan(int pagemap)
+/* A first get-and-clear: to have no room for regions is to want none. */
+static void arm_all(struct tracker *t)
 {
-	struct pm_scan_arg arg = { .size = sizeof(arg) };
+	struct pms_scan scan;
+	int ret = 0;
 
-	return !ioctl(pagemap, PAGEMAP_SCAN, &arg);
+	pms_begin(&scan, t->pagemap, t->start, t->end, NULL, 0);
+	pms_written(&scan, true);
+	while (!ret && !pms_done(&scan))
+		ret = pms_get(&scan);
+	if (ret)
+		errx(EXIT_TROUBLE, "PAGEMAP_SCAN: %s", strerror(-ret));
 }
 
 /*
@@ -40,54 +42,40 @@ static bool can_scan(int pagemap)
  */
 const char *track_begin(struct tracker *t, void *start, size_t size, size_t vec_len)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = WANTED };
-	struct uffdio_writeprotect protect = {
-		.range = { .start = (unsigned long)start, .len = size },
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-	struct uffdio_register reg = {
-		.range = protect.range,
-		.mode = UFFDIO_REGISTER_MODE_WP,
-	};
+	const __u64 begin = (unsigned long)start;
+	int ret;
 
 	*t = (struct tracker) {
-		.start = protect.range.start,
-		.end = protect.range.start + size,
+		.start = begin,
+		.end = begin + size,
 		.vec = calloc(vec_len, sizeof(*t->vec)),
 		.vec_len = vec_len,
 	};
 	if (!t->vec)
 		errx(EXIT_TROUBLE, "out of memory");
 
-	t->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (t->pagemap < 0 && errno == ENOENT)
+	t->pagemap = pms_open(0);
+	if (t->pagemap == -ENOENT)
 		return "/proc/self/pagemap is not there (CONFIG_PROC_PAGE_MONITOR)";
 	if (t->pagemap < 0)
-		err(EXIT_TROUBLE, "/proc/self/pagemap");
-	if (!can_scan(t->pagemap)) {
-		if (errno == ENOTTY)
-			return "/proc/self/pagemap has no PAGEMAP_SCAN ioctl";
-		err(EXIT_TROUBLE, "PAGEMAP_SCAN of an empty range");
-	}
+		errx(EXIT_TROUBLE, "/proc/self/pagemap: %s", strerror(-t->pagemap));
+	ret = pms_probe(t->pagemap);
+	if (ret == -ENOTTY)
+		return "/proc/self/pagemap has no PAGEMAP_SCAN ioctl";
+	if (ret)
+		errx(EXIT_TROUBLE, "PAGEMAP_SCAN of an empty range: %s", strerror(-ret));
 
-	/* No privilege is needed: nobody will ever wait for a fault. */
-	t->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	if (t->uffd < 0 && errno == ENOSYS)
+	t->uffd = pms_uffd();
+	if (t->uffd == -ENOSYS)
 		return "there is no userfaultfd (CONFIG_USERFAULTFD)";
+	if (t->uffd == -EOPNOTSUPP)
+		return "userfaultfd has no UFFD_FEATURE_WP_ASYNC";
 	if (t->uffd < 0)
-		err(EXIT_TROUBLE, "userfaultfd");
-	if (ioctl(t->uffd, UFFDIO_API, &api)) {
-		if (errno == EINVAL)
-			return "userfaultfd has no UFFD_FEATURE_WP_ASYNC";
-		err(EXIT_TROUBLE, "UFFDIO_API");
-	}
-	if ((api.features & WANTED) != WANTED)
-		return "userfaultfd did not grant UFFD_FEATURE_WP_ASYNC";
-
-	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg))
-		err(EXIT_TROUBLE, "UFFDIO_REGISTER");
-	if (ioctl(t->uffd, UFFDIO_WRITEPROTECT, &protect))
-		err(EXIT_TROUBLE, "UFFDIO_WRITEPROTECT");
+		errx(EXIT_TROUBLE, "userfaultfd: %s", strerror(-t->uffd));
+	ret = pms_track(t->uffd, t->start, t->end);
+	if (ret)
+		errx(EXIT_TROUBLE, "UFFDIO_REGISTER: %s", strerror(-ret));
+	arm_all(t);
 	return NULL;
 }
 
@@ -126,7 +114,7 @@ static void take_regions(struct tracker *t, struct written *w,
 			 const struct pm_scan_arg *arg, int n)
 {
 	const struct page_region *r;
-	__u64 from = arg->start;
+	const __u64 from = arg->start;
 	__u64 at = from;
 
 	if (arg->walk_end <= from || arg->walk_end > t->end)
@@ -148,13 +136,16 @@ static void take_regions(struct tracker *t, struct written *w,
 	}
 }
 
-static int scan(struct tracker *t, struct pm_scan_arg *arg)
+/* The next call, and what it reports. */
+static void scan_on(struct tracker *t, struct written *w, struct pms_scan *scan)
 {
-	int n = ioctl(t->pagemap, PAGEMAP_SCAN, arg);
+	const __u64 before = now_ns();
+	int n = pms_get(scan);
 
+	w->ns += now_ns() - before;
 	if (n < 0)
-		err(EXIT_FAILED, "PAGEMAP_SCAN");
-	return n;
+		errx(EXIT_FAILED, "PAGEMAP_SCAN: %s", strerror(-n));
+	take_regions(t, w, &scan->arg, n);
 }
 
 /*
@@ -165,48 +156,29 @@ static int scan(struct tracker *t, struct pm_scan_arg *arg)
  */
 void track_collect(struct tracker *t, struct written *w)
 {
-	struct pm_scan_arg arg = {
-		.size = sizeof(arg),
-		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-		.start = t->start,
-		.end = t->end,
-		.vec = (unsigned long)t->vec,
-		.vec_len = t->vec_len,
-		.category_mask = PAGE_IS_WRITTEN,
-		.return_mask = PAGE_IS_WRITTEN,
-	};
-	__u64 before;
-	int n;
+	struct pms_scan scan;
 
 	w->nr = 0;
 	w->pages = 0;
-	w->calls = 0;
 	w->ns = 0;
-	for (; arg.start < t->end; arg.start = arg.walk_end) {
-		before = now_ns();
-		n = scan(t, &arg);
-		w->ns += now_ns() - before;
-		w->calls++;
-		take_regions(t, w, &arg, n);
-	}
+	pms_begin(&scan, t->pagemap, t->start, t->end, t->vec, t->vec_len);
+	pms_written(&scan, true);
+	while (!pms_done(&scan))
+		scan_on(t, w, &scan);
+	w->calls = scan.calls;
 }
 
 /* How many pages are of that category? Only looks. */
 size_t track_count(struct tracker *t, __u64 category)
 {
-	struct pm_scan_arg arg = {
-		.size = sizeof(arg),
-		.start = t->start,
-		.end = t->end,
-		.vec = (unsigned long)t->vec,
-		.vec_len = t->vec_len,
-		.category_mask = category,
-		.return_mask = category,
-	};
 	struct written found = { };
+	struct pms_scan scan;
 
-	for (; arg.start < t->end; arg.start = arg.walk_end)
-		take_regions(t, &found, &arg, scan(t, &arg));
+	pms_begin(&scan, t->pagemap, t->start, t->end, t->vec, t->vec_len);
+	scan.arg.category_mask = category;
+	scan.arg.return_mask = category;
+	while (!pms_done(&scan))
+		scan_on(t, &found, &scan);
 	written_free(&found);
 	return found.pages;
 }

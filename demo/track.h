@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "abi.h"
+#include <tools/pagemap_scan.h>
 
 /* A stretch of written pages; offsets from the start of the range, in bytes. */
 struct extent {
