@@ -453,8 +453,8 @@ pte_t __uffd_wp_async_resolve_huge(struct vm_area_struct *vma,
 }
 
 /* What this leaves counts as written */
-static void unarm_huge(struct vm_area_struct *vma, unsigned long addr, pte_t *ptep,
-		       unsigned long size)
+static void unarm_huge(struct vm_area_struct *vma, unsigned long addr,
+		       pte_t *ptep, unsigned long size)
 {
 	pte_t pte = huge_ptep_get(ptep);
 
@@ -520,7 +520,7 @@ void uffd_wp_async_hole_huge(struct address_space *mapping, pgoff_t first,
 		from -= vma->vm_pgoff;
 		to -= vma->vm_pgoff;
 		unarm_huge_range(vma, vma->vm_start + (from << PAGE_SHIFT),
-				  vma->vm_start + ((to + 1) << PAGE_SHIFT));
+				 vma->vm_start + ((to + 1) << PAGE_SHIFT));
 	}
 	i_mmap_unlock_write(mapping);
 }
