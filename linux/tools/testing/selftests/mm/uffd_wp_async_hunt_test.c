@@ -5,7 +5,8 @@
  *
  *	HUNT_SEED=n	(or -s n) start with the scripts of this seed, else of 1
  *	HUNT_SECONDS=n	how long each part goes on; when that is over, no more is
- *			started; each seed is said before it is used
+ *			started; each seed is said before it is used.  Without,
+ *			it is the same few scripts and races each time.
  *	HUNT_SCRIPT=f	run the script that a failure has printed, and no other
  *	HUNT_WITHOUT=w	without kinds of memory that have the word in their name
  *	HUNT_EXACT=0	compare only the content with what was reported, as is
@@ -19,7 +20,9 @@
 #include "hunt.h"
 #include "tracked.h"
 
-#define SECONDS		10	/* of each part */
+#define SECONDS		10	/* of each part, and no more than so many: */
+#define MAX_SCRIPTS	300
+#define MAX_RACES	20
 #define TIMEOUT		100000	/* seconds, for a part that is told to go on */
 
 /* A seed on the command line is as good as one in the environment. */
@@ -41,6 +44,12 @@ static time_t deadline(void)
 	const char *seconds = getenv("HUNT_SECONDS");
 
 	return time(NULL) + (seconds ? atoi(seconds) : SECONDS);
+}
+
+/* Who says how long it shall go on wants as many as there can be. */
+static bool enough(unsigned int nr, unsigned int max, time_t end)
+{
+	return time(NULL) >= end || (!getenv("HUNT_SECONDS") && nr >= max);
 }
 
 /* For a kernel that dies, and for whoever waits. */
@@ -102,7 +111,7 @@ TEST_F_TIMEOUT(hunt, one_after_the_other, TIMEOUT)
 			       (unsigned long long)seed, self->why);
 		nr++;
 		seed++;
-	} while (result != HUNT_FOUND && time(NULL) < end);
+	} while (result != HUNT_FOUND && !enough(nr, MAX_SCRIPTS, end));
 	TH_LOG("%u scripts", nr);
 	if (result == HUNT_FOUND) {
 		TH_LOG("HUNT_SEED=%llu: %s", (unsigned long long)(seed - 1),
@@ -148,7 +157,7 @@ static void race(struct __test_metadata *_metadata, FIXTURE_DATA(hunt) *self,
 			       self->why);
 		nr++;
 		seed++;
-	} while (result != HUNT_FOUND && time(NULL) < end);
+	} while (result != HUNT_FOUND && !enough(nr, MAX_RACES, end));
 	TH_LOG("%u races", nr);
 	if (result == HUNT_FOUND) {
 		hunt_script_print(&self->script, stdout);
