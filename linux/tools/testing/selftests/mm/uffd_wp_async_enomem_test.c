@@ -202,48 +202,4 @@ TEST_F_TIMEOUT(enomem, writeprotect_claims_what_it_did, 300)
 	ASSERT_GT(MOST, nth);
 }
 
-/*
- * Tracking ends where nobody wants to hear of moves, so entries are moved one by
- * one, to page tables that have to be made.  If one cannot be, all of it goes
- * back, to page tables that are still there.
- */
-TEST_F_TIMEOUT(enomem, move_is_done_or_undone, 300)
-{
-	const size_t room = 4 * pmd_size();
-	char *place, *from, *to;
-	size_t len;
-	int nth;
-
-	/* Its reservations are uncharged twice, tracked or not. */
-	SKIP_IF(variant->kind->hugetlb ? "6.1 warns of hugetlb that is moved back" :
-					 NULL);
-	for (nth = 1; nth < MOST; nth++) {
-		place = mmap(NULL, 3 * room, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		ASSERT_NE(MAP_FAILED, place);
-		from = place + pmd_size() - (uintptr_t)place % pmd_size();
-		to = from + room;
-		SKIP_IF(memory_make_at(&self->mem, variant->kind, variant->state,
-				       from));
-		len = self->range->nr * self->range->unit;
-		ASSERT_GE(room, len);
-		self->uffd = uffd_track(self->range, 0, 0);
-		ASSERT_LE(0, self->uffd);
-
-		ASSERT_EQ(0, arm_failure(self, nth));
-		if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
-		    MAP_FAILED)
-			to = from;
-		if (!failure_happened(self)) {
-			ASSERT_NE(from, to);
-			nth = MOST;
-		}
-		self->range->addr = to;
-		ASSERT_TRUE(memory_intact(&self->mem, variant->state));
-		munmap(place, 3 * room);
-		unmake(self);
-	}
-	ASSERT_LT(MOST, nth);
-}
-
 TEST_HARNESS_MAIN
