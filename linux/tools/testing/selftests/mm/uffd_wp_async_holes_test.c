@@ -19,7 +19,7 @@
 #define FALLOC_FL_PUNCH_HOLE	0x02
 #endif
 
-#define NR_ROUNDS	40
+#define NR_ROUNDS	10
 #define NR_SMALL	2048
 #define NR_HUGE		12
 
