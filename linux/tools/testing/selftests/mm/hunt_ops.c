@@ -26,10 +26,6 @@
 #define MADV_POPULATE_READ	22
 #define MADV_POPULATE_WRITE	23
 #endif
-#ifndef FALLOC_FL_PUNCH_HOLE
-#define FALLOC_FL_KEEP_SIZE	1
-#define FALLOC_FL_PUNCH_HOLE	2
-#endif
 #define KSM_DIR			"/sys/kernel/mm/ksm/"
 #define SAME			7	/* for KSM to find */
 #define RW			(PROT_READ | PROT_WRITE)
@@ -333,8 +329,7 @@ static const char *do_punch(struct hunt_world *world, const struct hunt_op *op)
 
 	if (!part_of(world, op, &part) || part.area->mem.fd < 0)
 		return NULL;
-	if (!fallocate(part.area->mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		       (off_t)part.first * part.area->mem.range.unit, part.len))
+	if (!memory_punch(&part.area->mem, part.first, part.last - part.first))
 		each(&part, hunt_model_punch);
 	return NULL;
 }

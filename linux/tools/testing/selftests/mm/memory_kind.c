@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
@@ -518,6 +519,14 @@ void memory_free(struct memory *mem)
 		write_text(mem->settings[mem->nr_settings].path,
 			   mem->settings[mem->nr_settings].old);
 	}
+}
+
+int memory_punch(const struct memory *mem, size_t first, size_t nr)
+{
+	const size_t unit = mem->range.unit;
+
+	return fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)first * unit, (off_t)nr * unit) ? -errno : 0;
 }
 
 bool memory_intact(const struct memory *mem, enum memory_state state)

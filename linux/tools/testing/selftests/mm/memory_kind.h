@@ -93,6 +93,9 @@ const char *memory_make_at(struct memory *mem, const struct memory_kind *kind,
 			   enum memory_state state, void *where);
 void memory_free(struct memory *mem);
 
+/* Punches a hole into the file behind the memory; 0 or -errno. */
+int memory_punch(const struct memory *mem, size_t first, size_t nr);
+
 /* Changes a setting of the machine until memory_free(); 0 or -errno. */
 int memory_set(struct memory *mem, const char *path, const char *value);
 

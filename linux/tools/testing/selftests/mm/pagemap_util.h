@@ -20,50 +20,8 @@
 #include <sys/ioctl.h>
 #include <sys/types.h>
 
-/* Headers older than the feature: the numbers of the ABI, said once more. */
-#ifndef PAGEMAP_SCAN
-#define PAGEMAP_SCAN		_IOWR('f', 16, struct pm_scan_arg)
-
-#define PAGE_IS_WPALLOWED	0x01
-#define PAGE_IS_WRITTEN		0x02
-#define PAGE_IS_FILE		0x04
-#define PAGE_IS_PRESENT		0x08
-#define PAGE_IS_SWAPPED		0x10
-#define PAGE_IS_PFNZERO		0x20
-#define PAGE_IS_HUGE		0x40
-#define PAGE_IS_SOFT_DIRTY	0x80
-
-#define PM_SCAN_WP_MATCHING	0x1
-#define PM_SCAN_CHECK_WPASYNC	0x2
-
-struct page_region {
-	__u64 start;
-	__u64 end;
-	__u64 categories;
-};
-
-struct pm_scan_arg {
-	__u64 size;
-	__u64 flags;
-	__u64 start;
-	__u64 end;
-	__u64 walk_end;
-	__u64 vec;
-	__u64 vec_len;
-	__u64 max_pages;
-	__u64 category_inverted;
-	__u64 category_mask;
-	__u64 category_anyof_mask;
-	__u64 return_mask;
-};
-#endif
-
-#ifndef UFFD_FEATURE_WP_UNPOPULATED
-#define UFFD_FEATURE_WP_UNPOPULATED	0x2000
-#endif
-#ifndef UFFD_FEATURE_WP_ASYNC
-#define UFFD_FEATURE_WP_ASYNC		0x8000
-#endif
+/* The numbers of the ABI, for headers older than the feature. */
+#include "../../../include/tools/pagemap_scan.h"
 
 #define ALL_CATEGORIES	((PAGE_IS_SOFT_DIRTY << 1) - 1)
 

@@ -14,22 +14,9 @@
 
 #include "tracked.h"
 
-#ifndef FALLOC_FL_PUNCH_HOLE
-#define FALLOC_FL_KEEP_SIZE	0x01
-#define FALLOC_FL_PUNCH_HOLE	0x02
-#endif
-
 #define NR_ROUNDS	10
 #define NR_SMALL	2048
 #define NR_HUGE		12
-
-static int punch(const struct memory *mem, size_t first, size_t nr)
-{
-	const size_t unit = mem->range.unit;
-
-	return fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 first * unit, nr * unit) ? -errno : 0;
-}
 
 /* Writes to the file, through a mapping that is gone when it returns. */
 static int fill(const struct memory *mem, unsigned int value)
@@ -67,6 +54,7 @@ FIXTURE(hole)
 	struct range *range;
 	int uffd;
 	unsigned int *copy;
+	bool truncate;
 	atomic_bool go;
 	atomic_bool done;
 	pthread_t puncher;
@@ -120,6 +108,7 @@ FIXTURE_VARIANT_ADD(hole, hugetlb_truncated)
 FIXTURE_SETUP(hole)
 {
 	self->kind = *variant->kind;
+	self->truncate = variant->truncate;
 	if (!self->kind.thp)
 		self->kind.nr = self->kind.hugetlb ? NR_HUGE : NR_SMALL;
 	self->range = &self->mem.range;
@@ -142,22 +131,13 @@ static void *puncher_main(void *data)
 
 	while (!atomic_load(&self->go))
 		sched_yield();
-	ret = punch(&self->mem, 0, self->range->nr);
+	if (self->truncate)
+		ret = ftruncate(self->mem.fd, 0) ||
+		      ftruncate(self->mem.fd, self->range->nr * self->range->unit);
+	else
+		ret = memory_punch(&self->mem, 0, self->range->nr);
 	atomic_store(&self->done, true);
-	return ret ? "cannot punch a hole" : NULL;
-}
-
-static void *truncater_main(void *data)
-{
-	FIXTURE_DATA(hole) *self = data;
-	int ret;
-
-	while (!atomic_load(&self->go))
-		sched_yield();
-	ret = ftruncate(self->mem.fd, 0) ||
-	      ftruncate(self->mem.fd, self->range->nr * self->range->unit);
-	atomic_store(&self->done, true);
-	return ret ? "cannot truncate" : NULL;
+	return ret ? "cannot make a hole" : NULL;
 }
 
 /* Brings back pages that are gone, while others are taken away. */
@@ -202,9 +182,8 @@ TEST_F_TIMEOUT(hole, made_while_scanned, 300)
 
 		atomic_store(&self->go, false);
 		atomic_store(&self->done, false);
-		ASSERT_EQ(0, pthread_create(&self->puncher, NULL,
-					    variant->truncate ? truncater_main :
-					    puncher_main, self));
+		ASSERT_EQ(0, pthread_create(&self->puncher, NULL, puncher_main,
+					    self));
 		if (variant->read) {
 			ASSERT_EQ(0, pthread_create(&self->reader, NULL,
 						    reader_main, self));
@@ -277,7 +256,7 @@ TEST_F_TIMEOUT(beside, hole_is_punched, 300)
 		ASSERT_EQ(0, madvise(self->range->addr + unit, unit,
 				     MADV_DONTNEED));
 		load(self->range, 1);
-		ASSERT_EQ(0, punch(&self->mem, 1, 1));
+		ASSERT_EQ(0, memory_punch(&self->mem, 1, 1));
 		ASSERT_EQ(0, file_word(&self->mem, 1));
 		ASSERT_EQ(round, file_word(&self->mem, 2));
 	}
