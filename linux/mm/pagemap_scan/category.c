@@ -43,6 +43,8 @@ struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants)
 	if (class.tracked)
 		class.all |= PAGE_IS_WPALLOWED;
 
+	class.look = class.file == PAGEMAP_FILE_LOOK && (wants & PAGE_IS_FILE);
+
 	class.empty = class.all;
 	if (class.tracked)
 		class.empty |= PAGE_IS_WRITTEN;
@@ -55,10 +57,8 @@ static u64 file_category(const struct pagemap_class *class, unsigned long addr,
 {
 	struct page *page;
 
-	if (class->file != PAGEMAP_FILE_LOOK)
+	if (!class->look)
 		return class->file == PAGEMAP_FILE_EVERY ? PAGE_IS_FILE : 0;
-	if (!(class->wants & PAGE_IS_FILE))
-		return 0;
 	page = vm_normal_page(class->vma, addr, pte);
 	return page && !PageAnon(page) ? PAGE_IS_FILE : 0;
 }
@@ -128,8 +128,6 @@ static pteval_t present_pte_bits(const struct pagemap_class *class, pte_t pte)
 	/* The zero page or not, a file's page or not */
 	if (pte_special(pte) && (class->wants & (PAGE_IS_PFNZERO | PAGE_IS_FILE)))
 		return 0;
-	if (class->file == PAGEMAP_FILE_LOOK && (class->wants & PAGE_IS_FILE))
-		return 0;
 
 	if (class->wants & PAGE_IS_WRITTEN)
 		bits |= _PAGE_UFFD_WP;
@@ -181,6 +179,8 @@ struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,
 	return (struct pagemap_alike) {
 		.mask = mask,
 		.bits = pte_val(pte) & mask,
+		.page = class->look && pte_present(pte) ? pagemap_page_of(pte) :
+							  PAGEMAP_PAGE_ANY,
 	};
 }
 #else

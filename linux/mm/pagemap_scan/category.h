@@ -13,7 +13,7 @@
 #ifndef _MM_PAGEMAP_SCAN_CATEGORY_H
 #define _MM_PAGEMAP_SCAN_CATEGORY_H
 
-#include <linux/mm_types.h>
+#include <linux/mm.h>
 #include <linux/pagemap_scan.h>
 
 /**
@@ -23,6 +23,7 @@
  * @all: categories that all pages have
  * @empty: categories of a page that is not there
  * @file: whether a page that is present is a file's: none, every, or look
+ * @look: it takes a look at each, as somebody wants to know
  * @tracked: whether writes are tracked
  */
 struct pagemap_class {
@@ -35,6 +36,7 @@ struct pagemap_class {
 		PAGEMAP_FILE_EVERY,
 		PAGEMAP_FILE_LOOK,
 	} file;
+	bool look;
 	bool tracked;
 };
 
@@ -42,6 +44,7 @@ struct pagemap_class {
  * struct pagemap_alike - entries that have the same categories
  * @mask: the bits of the entry that decide
  * @bits: what they are
+ * @page: whose their pages are, with &pagemap_class.look
  *
  * To compare bits is all that it takes for most pages, which are like the one
  * before.
@@ -49,18 +52,32 @@ struct pagemap_class {
 struct pagemap_alike {
 	unsigned long long mask;
 	unsigned long long bits;
+	enum pagemap_alike_page {
+		PAGEMAP_PAGE_ANY,
+		PAGEMAP_PAGE_ANON,
+		PAGEMAP_PAGE_FILE,
+	} page;
 };
 
 /* No entry is like this */
 #define PAGEMAP_ALIKE_NONE	((struct pagemap_alike){ .mask = 0, .bits = 1 })
 
-#ifdef CONFIG_X86
-static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte)
+static inline enum pagemap_alike_page pagemap_page_of(pte_t pte)
 {
-	return (pte_val(pte) & alike->mask) == alike->bits;
+	return PageAnon(pte_page(pte)) ? PAGEMAP_PAGE_ANON : PAGEMAP_PAGE_FILE;
 }
 
-/* The same of four entries at a time, if any is like this: one branch */
+#ifdef CONFIG_X86
+static __always_inline bool pagemap_is_alike(const struct pagemap_alike *alike,
+					     pte_t pte, bool look)
+{
+	if ((pte_val(pte) & alike->mask) != alike->bits)
+		return false;
+	return !look || alike->page == PAGEMAP_PAGE_ANY ||
+	       alike->page == pagemap_page_of(pte);
+}
+
+/* The same of four entries at a time, if bits are all: one branch */
 static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
 				     const pte_t *pte)
 {
@@ -72,7 +89,8 @@ static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
 	return !(differ & alike->mask);
 }
 #else
-static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte)
+static inline bool pagemap_is_alike(const struct pagemap_alike *alike, pte_t pte,
+				    bool look)
 {
 	return false;
 }
@@ -83,6 +101,14 @@ static inline bool pagemap_are_alike(const struct pagemap_alike *alike,
 	return false;
 }
 #endif
+
+/* What is known of the pages of one is known of those of the other */
+static inline bool pagemap_same_class(const struct pagemap_class *a,
+				      const struct pagemap_class *b)
+{
+	return a->wants == b->wants && a->all == b->all &&
+	       a->empty == b->empty && a->file == b->file;
+}
 
 struct pagemap_class pagemap_class_of(struct vm_area_struct *vma, u64 wants);
 struct pagemap_alike pagemap_pte_alike(const struct pagemap_class *class,

@@ -98,21 +98,31 @@ enum pagemap_scan_stop {
 };
 
 /**
- * struct pagemap_lesson - what a scan has learned of the entries of a VMA
- * @present: entries that are present and do not match
- * @absent: entries that are not present and do not match
- * @match: entries that match
+ * struct pagemap_match - entries that match
+ * @alike: which
  * @report: what of their categories is reported
  * @arms: they are to be armed
  * @plain: they are present
  */
-struct pagemap_lesson {
-	struct pagemap_alike present;
-	struct pagemap_alike absent;
-	struct pagemap_alike match;
+struct pagemap_match {
+	struct pagemap_alike alike;
 	u64 report;
 	bool arms;
 	bool plain;
+};
+
+/**
+ * struct pagemap_lesson - what a scan has learned of the entries of a VMA
+ * @present: entries that are present and do not match
+ * @absent: entries that are not present and do not match
+ * @match: entries that match, of two kinds, as such may alternate
+ * @last: which of the two the last one was
+ */
+struct pagemap_lesson {
+	struct pagemap_alike present;
+	struct pagemap_alike absent;
+	struct pagemap_match match[2];
+	unsigned int last;
 };
 
 /* Nothing yet */
@@ -120,7 +130,8 @@ struct pagemap_lesson {
 	((struct pagemap_lesson) {					\
 		.present = PAGEMAP_ALIKE_NONE,				\
 		.absent = PAGEMAP_ALIKE_NONE,				\
-		.match = PAGEMAP_ALIKE_NONE,				\
+		.match[0].alike = PAGEMAP_ALIKE_NONE,			\
+		.match[1].alike = PAGEMAP_ALIKE_NONE,			\
 	})
 
 /**
@@ -134,7 +145,7 @@ struct pagemap_lesson {
  * @error: with PAGEMAP_STOP_ERROR: a negative errno
  * @regions: what was found and not copied out yet
  * @class: of the VMA at @addr
- * @lesson: the same
+ * @lesson: of VMAs of that class
  * @tlb: entries that were armed and not flushed yet, while @gathering
  * @gathering: there may be such; not outside of the mmap_lock
  * @notifier: the range that was announced, while @notified

@@ -353,6 +353,7 @@ static long do_scan(struct pagemap_scan_request *req,
 	struct pagemap_scan_cursor cursor = {
 		.req = req,
 		.addr = req->start,
+		.lesson = PAGEMAP_LESSON_NONE,
 		.regions.page_size = PAGE_SIZE,
 		.regions.pages_left = req->max_pages,
 	};
@@ -364,12 +365,14 @@ static long do_scan(struct pagemap_scan_request *req,
 	if (req->start == req->end)
 		return 0;
 
-	if (mmap_read_lock_killable(req->mm))
-		return -EINTR;
-	ret = check_vmas(req, &cursor.addr);
-	mmap_read_unlock(req->mm);
-	if (ret)
-		goto out;
+	if (req->arm || req->check) {
+		if (mmap_read_lock_killable(req->mm))
+			return -EINTR;
+		ret = check_vmas(req, &cursor.addr);
+		mmap_read_unlock(req->mm);
+		if (ret)
+			goto out;
+	}
 
 	if (req->vec) {
 		cursor.regions.vec = kmalloc_array(min_t(u64, req->vec_len,

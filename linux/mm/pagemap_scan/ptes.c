@@ -46,14 +46,14 @@ static __always_inline unsigned long pte_addr(unsigned long base,
 
 /* Where does the run end of which *pte is the first? */
 static __always_inline pte_t *pte_run(const struct pagemap_alike *alike,
-				      pte_t *pte, const pte_t *end)
+				      pte_t *pte, const pte_t *end, bool look)
 {
-	if (++pte == end || !pagemap_is_alike(alike, *pte))
+	if (++pte == end || !pagemap_is_alike(alike, *pte, look))
 		return pte;
 	/* Not alone: the run may well be long */
-	while (end - pte >= 4 && pagemap_are_alike(alike, pte))
+	while (!look && end - pte >= 4 && pagemap_are_alike(alike, pte))
 		pte += 4;
-	while (pte != end && pagemap_is_alike(alike, *pte))
+	while (pte != end && pagemap_is_alike(alike, *pte, look))
 		pte++;
 	return pte;
 }
@@ -61,11 +61,19 @@ static __always_inline pte_t *pte_run(const struct pagemap_alike *alike,
 /* The same, if it is likely that the next entry is like another already */
 static __always_inline pte_t *pte_short_run(const struct pagemap_alike *alike,
 					    const struct pagemap_alike *other,
-					    pte_t *pte, const pte_t *end)
+					    pte_t *pte, const pte_t *end,
+					    bool look)
 {
-	if (pte + 1 == end || pagemap_is_alike(other, pte[1]))
+	if (pte + 1 == end || pagemap_is_alike(other, pte[1], look))
 		return pte + 1;
-	return pte_run(alike, pte, end);
+	return pte_run(alike, pte, end, look);
+}
+
+/* What is known of the last entry that matched */
+static inline const struct pagemap_match *
+lesson_match(const struct pagemap_lesson *lesson)
+{
+	return &lesson->match[lesson->last];
 }
 
 /* Take a look at an entry that is not known yet, to know others like it */
@@ -79,10 +87,13 @@ static noinline bool pte_learn(const struct pte_table *table,
 	const struct pagemap_alike alike = pagemap_pte_alike(class, *pte);
 
 	if (pagemap_filter_match(&cursor->req->filter, categories)) {
-		lesson->match = alike;
-		lesson->report = categories & cursor->req->filter.ret;
-		lesson->arms = pagemap_scan_arms(cursor, categories);
-		lesson->plain = pte_present(*pte);
+		lesson->last = !lesson->last;
+		lesson->match[lesson->last] = (struct pagemap_match) {
+			.alike = alike,
+			.report = categories & cursor->req->filter.ret,
+			.arms = pagemap_scan_arms(cursor, categories),
+			.plain = pte_present(*pte),
+		};
 		return true;
 	}
 	if (pte_present(*pte))
@@ -92,22 +103,30 @@ static noinline bool pte_learn(const struct pte_table *table,
 	return false;
 }
 
-/* The next entry that matches, which is what the lesson is about then; or end */
+/* The next entry that matches, like lesson_match() then; or end */
 static __always_inline pte_t *pte_next_match(const struct pte_table *table,
 					     struct pagemap_lesson *lesson,
-					     pte_t *pte, const pte_t *end)
+					     pte_t *pte, const pte_t *end,
+					     bool look)
 {
+	const struct pagemap_match *match = lesson_match(lesson);
+	const struct pagemap_match *other = &lesson->match[!lesson->last];
+
 	while (pte != end) {
-		if (pagemap_is_alike(&lesson->present, *pte)) {
-			pte = pte_run(&lesson->present, pte, end);
+		if (pagemap_is_alike(&lesson->present, *pte, look)) {
+			pte = pte_run(&lesson->present, pte, end, look);
 			if (pte == end)
 				break;
 		}
-		if (pagemap_is_alike(&lesson->match, *pte))
+		if (pagemap_is_alike(&match->alike, *pte, look))
 			break;
-		if (pagemap_is_alike(&lesson->absent, *pte)) {
-			pte = pte_run(&lesson->absent, pte, end);
+		if (pagemap_is_alike(&lesson->absent, *pte, look)) {
+			pte = pte_run(&lesson->absent, pte, end, look);
 			continue;
+		}
+		if (pagemap_is_alike(&other->alike, *pte, look)) {
+			lesson->last = !lesson->last;
+			break;
 		}
 		if (pte_learn(table, lesson, pte))
 			break;
@@ -160,9 +179,8 @@ pte_arm_plain(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
 }
 
 /* Arm entries that are alike, and none of them armed */
-static __always_inline void pte_arm(struct pte_table *table, bool plain,
-				    unsigned long addr, pte_t *pte,
-				    unsigned long nr)
+static noinline void pte_arm(struct pte_table *table, bool plain,
+			     unsigned long addr, pte_t *pte, unsigned long nr)
 {
 	struct vm_area_struct *vma = table->cursor->class.vma;
 
@@ -194,24 +212,25 @@ static bool pte_must_drain(const struct pte_table *table, const pte_t *pte,
 }
 
 /* Reserve, arm, record: a run of any kind */
-static noinline int pte_take(struct pte_table *table,
-			     const struct pagemap_lesson *lesson, pte_t *pte,
-			     unsigned long nr)
+static __always_inline int pte_take(struct pte_table *table,
+				    const struct pagemap_match *match,
+				    pte_t *pte, unsigned long nr)
 {
 	struct pagemap_scan_cursor *cursor = table->cursor;
 	struct pagemap_regions *regions = &cursor->regions;
 	unsigned long fit;
 
 	cursor->addr = pte_addr(table->base, pte);
-	fit = pagemap_regions_fit(regions, cursor->addr, nr, lesson->report);
-	if (fit && lesson->arms) {
+	fit = pagemap_regions_fit(regions, cursor->addr, nr, match->report);
+	if (fit && match->arms) {
 		if (table->care && pte_must_drain(table, pte, fit))
 			return pagemap_scan_stop(cursor, PAGEMAP_STOP_DRAIN);
 		if (!table->armed_from && pte_begin_arming(table, pte))
 			return PAGEMAP_TABLE_NOTIFY;
-		pte_arm(table, lesson->plain && !table->care, cursor->addr, pte, fit);
+		pte_arm(table, match->plain && !table->care, cursor->addr, pte,
+			fit);
 	}
-	pagemap_regions_record(regions, cursor->addr, fit, lesson->report);
+	pagemap_regions_record(regions, cursor->addr, fit, match->report);
 	cursor->addr += fit << PAGE_SHIFT;
 	return fit < nr ? pagemap_scan_full(cursor) : 0;
 }
@@ -244,19 +263,19 @@ static noinline void pte_arm_regions(struct pte_table *table,
  *
  * Return: the first entry that is not dealt with.
  */
-static noinline pte_t *pte_record_runs(const struct pte_table *table,
-				       const struct pagemap_lesson *lesson,
-				       pte_t *pte)
+static __always_inline pte_t *
+pte_record_runs(const struct pte_table *table,
+		const struct pagemap_lesson *lesson, pte_t *pte, bool look)
 {
 	struct pagemap_regions *regions = &table->cursor->regions;
 	struct page_region *const full = pagemap_regions_full(regions);
 	struct page_region *region = pagemap_regions_next(regions);
-	const struct pagemap_alike match = lesson->match;
+	const struct pagemap_alike match = lesson_match(lesson)->alike;
 	const struct pagemap_alike other =
-		pagemap_is_alike(&lesson->present, pte[-1]) ? lesson->present :
-							      lesson->absent;
+		pagemap_is_alike(&lesson->present, pte[-1], look) ?
+		lesson->present : lesson->absent;
+	const u64 report = lesson_match(lesson)->report;
 	const unsigned long base = table->base;
-	const u64 report = lesson->report;
 	pte_t *const end = table->end;
 	unsigned long nr = 0;
 	pte_t *next;
@@ -264,8 +283,8 @@ static noinline pte_t *pte_record_runs(const struct pte_table *table,
 
 	while (region != full) {
 		region->start = pte_addr(base, pte);
-		next = pte_short_run(&match, &other, pte, end);
-		more = next != end && pagemap_is_alike(&other, *next);
+		next = pte_short_run(&match, &other, pte, end, look);
+		more = next != end && pagemap_is_alike(&other, *next, look);
 		region->end = pte_addr(base, next);
 		region->categories = report;
 		region++;
@@ -273,12 +292,26 @@ static noinline pte_t *pte_record_runs(const struct pte_table *table,
 		pte = next;
 		if (!more)
 			break;
-		pte = pte_short_run(&other, &match, pte, end);
-		if (pte == end || !pagemap_is_alike(&match, *pte))
+		pte = pte_short_run(&other, &match, pte, end, look);
+		if (pte == end || !pagemap_is_alike(&match, *pte, look))
 			break;
 	}
 	pagemap_regions_appended(regions, region, nr);
 	return pte;
+}
+
+static noinline pte_t *
+pte_record_runs_by_bits(const struct pte_table *table,
+			const struct pagemap_lesson *lesson, pte_t *pte)
+{
+	return pte_record_runs(table, lesson, pte, false);
+}
+
+static noinline pte_t *
+pte_record_runs_by_pages(const struct pte_table *table,
+			 const struct pagemap_lesson *lesson, pte_t *pte)
+{
+	return pte_record_runs(table, lesson, pte, true);
 }
 
 /*
@@ -288,45 +321,63 @@ static noinline pte_t *pte_record_runs(const struct pte_table *table,
  *
  * Return: the first entry that is not dealt with.
  */
-static pte_t *pte_take_runs(struct pte_table *table,
-			    const struct pagemap_lesson *lesson, pte_t *pte)
+static __always_inline pte_t *pte_take_runs(struct pte_table *table,
+					    const struct pagemap_lesson *lesson,
+					    pte_t *pte, bool look)
 {
 	struct pagemap_regions *regions = &table->cursor->regions;
 	const struct page_region *first = pagemap_regions_next(regions);
+	const struct pagemap_match *match = lesson_match(lesson);
 
 	if (!regions->vec || regions->pages_left < (u64)(table->end - pte))
 		return pte;
-	if (lesson->arms && !(table->armed_from && lesson->plain && !table->care))
+	if (match->arms && !(table->armed_from && match->plain && !table->care))
 		return pte;
 
-	pte = pte_record_runs(table, lesson, pte);
-	if (lesson->arms)
+	pte = look ? pte_record_runs_by_pages(table, lesson, pte) :
+		     pte_record_runs_by_bits(table, lesson, pte);
+	if (match->arms)
 		pte_arm_regions(table, first, pagemap_regions_next(regions));
 	return pte;
 }
 
-static int scan_entries(struct pte_table *table)
+static __always_inline int scan_entries(struct pte_table *table, bool look)
 {
 	struct pagemap_lesson *lesson = &table->cursor->lesson;
+	const struct pagemap_match *match;
 	pte_t *const end = table->end;
 	pte_t *pte, *last = table->first, *next;
 	int ret;
 
 	for (;; last = next) {
-		pte = pte_next_match(table, lesson, last, end);
+		pte = pte_next_match(table, lesson, last, end, look);
 		if (pte == end)
 			break;
 		/* With others between, it is no part of the last region */
-		next = pte != last ? pte_take_runs(table, lesson, pte) : pte;
+		next = pte != last ? pte_take_runs(table, lesson, pte, look) :
+				     pte;
 		if (next != pte)
 			continue;
-		next = pte_run(&lesson->match, pte, end);
-		ret = pte_take(table, lesson, pte, next - pte);
+		match = lesson_match(lesson);
+		next = pte_run(&match->alike, pte, end, look);
+		ret = pte_take(table, match, pte, next - pte);
 		if (ret)
 			return ret;
 	}
 	table->cursor->addr = pte_addr(table->base, end);
 	return 0;
+}
+
+/* Where bits decide. It is one loop, compiled twice. */
+static noinline int scan_entries_by_bits(struct pte_table *table)
+{
+	return scan_entries(table, false);
+}
+
+/* Where it takes the page to know whether it is a file's, too */
+static noinline int scan_entries_by_pages(struct pte_table *table)
+{
+	return scan_entries(table, true);
 }
 
 /**
@@ -362,7 +413,8 @@ int pagemap_scan_ptes(struct pagemap_scan_cursor *cursor, pmd_t *pmd,
 		arch_enter_lazy_mmu_mode();
 	}
 
-	ret = scan_entries(&table);
+	ret = cursor->class.look ? scan_entries_by_pages(&table) :
+				   scan_entries_by_bits(&table);
 
 	if (table.armed_from)
 		pte_end_arming(&table);

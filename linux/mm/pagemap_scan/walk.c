@@ -318,6 +318,7 @@ static int scan_test_walk(unsigned long start, unsigned long end,
 	struct pagemap_scan_cursor *cursor = walk->private;
 	const struct pagemap_scan_request *req = cursor->req;
 	struct vm_area_struct *vma = walk->vma;
+	struct pagemap_class class;
 
 	cursor->addr = start;
 	if (pagemap_scan_should_yield(cursor))
@@ -333,8 +334,10 @@ static int scan_test_walk(unsigned long start, unsigned long end,
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP))
 		return 1;
 
-	cursor->class = pagemap_class_of(vma, req->wants);
-	cursor->lesson = PAGEMAP_LESSON_NONE;
+	class = pagemap_class_of(vma, req->wants);
+	if (!pagemap_same_class(&class, &cursor->class))
+		cursor->lesson = PAGEMAP_LESSON_NONE;
+	cursor->class = class;
 	if (!pagemap_filter_may_match(&req->filter, PAGE_IS_WPALLOWED,
 				      cursor->class.all & PAGE_IS_WPALLOWED))
 		return 1;

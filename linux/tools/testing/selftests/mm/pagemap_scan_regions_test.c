@@ -14,8 +14,8 @@
 #define POISON		0xee
 
 /* What a page of the pattern is. */
-#define HOLE		0
-#define ZERO		1	/* the zero page */
+#define HOLE		0	/* of a file: as it was read */
+#define ZERO		1	/* the zero page; of a file: as it was read */
 #define DATA		2
 
 struct answer {
@@ -32,12 +32,16 @@ FIXTURE(pattern)
 	struct answer seen;
 	unsigned int seed;
 	bool tracked;
+	bool file;
+	bool both;
 	int uffd;
+	int memfd;
 };
 
 FIXTURE_VARIANT(pattern)
 {
 	bool tracked;
+	bool file;
 };
 
 FIXTURE_VARIANT_ADD(pattern, reading)
@@ -50,16 +54,29 @@ FIXTURE_VARIANT_ADD(pattern, arming)
 	.tracked = true,
 };
 
+/* What a private mapping has copied of a file, as a checkpoint asks for it */
+FIXTURE_VARIANT_ADD(pattern, reading_private_file)
+{
+	.file = true,
+};
+
 FIXTURE_SETUP(pattern)
 {
 	size_t len = NR_PAGES * base_page();
 
 	self->tracked = variant->tracked;
+	self->file = variant->file;
+	self->memfd = -1;
 	SKIP_SETUP_IF(self->tracked ? missing_wp_async() : missing_scan());
 	self->range.unit = base_page();
 	self->range.nr = NR_PAGES;
-	self->range.addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (self->file) {
+		self->memfd = memfd_create("pattern", 0);
+		ASSERT_LE(0, self->memfd);
+		ASSERT_EQ(0, ftruncate(self->memfd, len));
+	}
+	self->range.addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+				(self->file ? 0 : MAP_ANONYMOUS), self->memfd, 0);
 	ASSERT_TRUE(self->range.addr != MAP_FAILED);
 	madvise(self->range.addr, len, MADV_NOHUGEPAGE);
 	self->range.pagemap = pagemap_open(0);
@@ -76,6 +93,7 @@ FIXTURE_TEARDOWN(pattern)
 	munmap(self->range.addr, NR_PAGES * self->range.unit);
 	close(self->range.pagemap);
 	close(self->uffd);
+	close(self->memfd);
 }
 
 /*
@@ -88,7 +106,7 @@ static void realize(FIXTURE_DATA(pattern) *self)
 
 	madvise(self->range.addr, NR_PAGES * self->range.unit, MADV_DONTNEED);
 	for (i = 0; i < NR_PAGES; i++) {
-		if (self->pages[i] == ZERO)
+		if (self->pages[i] == ZERO || self->file)
 			load(&self->range, i);
 	}
 	if (self->tracked)
@@ -99,8 +117,24 @@ static void realize(FIXTURE_DATA(pattern) *self)
 	}
 }
 
+/* The same if all that is present matches, whatever else it is. */
+static __u64 any_category_of(FIXTURE_DATA(pattern) *self, size_t i)
+{
+	if (self->pages[i] == DATA)
+		return PAGE_IS_PRESENT | (self->tracked ? PAGE_IS_WRITTEN : 0);
+	if (self->file)
+		return PAGE_IS_PRESENT | PAGE_IS_FILE;
+	if (self->pages[i] == HOLE)
+		return 0;
+	return PAGE_IS_PRESENT | (self->tracked ? 0 : PAGE_IS_PFNZERO);
+}
+
 static __u64 category_of(FIXTURE_DATA(pattern) *self, size_t i)
 {
+	if (self->both)
+		return any_category_of(self, i);
+	if (self->file)
+		return self->pages[i] == DATA ? PAGE_IS_PRESENT : 0;
 	if (self->tracked)
 		return self->pages[i] == DATA ? PAGE_IS_WRITTEN : 0;
 	if (self->pages[i] == ZERO)
@@ -116,6 +150,17 @@ static struct pm_scan_arg query(FIXTURE_DATA(pattern) *self)
 		.category_mask = PAGE_IS_PRESENT,
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_PFNZERO);
 
+	if (self->file)
+		arg.return_mask |= PAGE_IS_FILE;
+	if (self->both) {
+		if (self->tracked)
+			arg.return_mask = PAGE_IS_PRESENT | PAGE_IS_WRITTEN;
+		return arg;
+	}
+	if (self->file) {
+		arg.category_inverted = PAGE_IS_FILE;
+		arg.category_mask |= PAGE_IS_FILE;
+	}
 	if (self->tracked) {
 		arg.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC;
 		arg.category_mask = PAGE_IS_WRITTEN;
@@ -204,7 +249,7 @@ static void all_calls(struct __test_metadata *_metadata,
 		arg.start = arg.walk_end;
 	}
 	ASSERT_EQ(matching, pages);
-	if (self->tracked) {
+	if (self->tracked && !self->both) {
 		ASSERT_STREQ("", pages_written(&self->range));
 	}
 }
@@ -389,7 +434,8 @@ TEST_F(pattern, every_small_limit_resumes_exactly)
 	}
 }
 
-TEST_F_TIMEOUT(pattern, random_patterns_match_the_model, 300)
+static void random_patterns(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(pattern) *self)
 {
 	const __u64 limits[] = { 1, 5, 64, MAX_REGIONS };
 	const unsigned int longest[] = { 2, 5, 40, 700 };
@@ -409,22 +455,35 @@ TEST_F_TIMEOUT(pattern, random_patterns_match_the_model, 300)
 	}
 }
 
+TEST_F_TIMEOUT(pattern, random_patterns_match_the_model, 300)
+{
+	random_patterns(_metadata, self);
+}
+
+/* Neighbours that match, and are not the same: a region ends where one begins. */
+TEST_F_TIMEOUT(pattern, all_sorts_that_match_are_told_apart, 300)
+{
+	self->both = true;
+	random_patterns(_metadata, self);
+}
+
 /* What return_mask hides keeps no two pages apart. */
 TEST_F(pattern, return_mask_decides_what_merges)
 {
+	const __u64 other = self->file ? PAGE_IS_FILE : PAGE_IS_PFNZERO;
+	const size_t end = self->file ? NR_PAGES : 8;
 	struct pm_scan_arg arg = SCAN_OF(&self->range,
 		.vec = to_u64(self->seen.vec),
 		.vec_len = MAX_REGIONS,
 		.category_mask = PAGE_IS_PRESENT,
-		.return_mask = PAGE_IS_PRESENT | PAGE_IS_PFNZERO);
+		.return_mask = PAGE_IS_PRESENT | other);
 
 	memset(self->pages, DATA, 4);
 	memset(self->pages + 4, ZERO, 4);
 	realize(self);
 	ASSERT_EQ(2, pagemap_scan(self->range.pagemap, &arg));
 	ASSERT_EQ(PAGE_IS_PRESENT, self->seen.vec[0].categories);
-	ASSERT_EQ(PAGE_IS_PRESENT | PAGE_IS_PFNZERO,
-		  self->seen.vec[1].categories);
+	ASSERT_EQ(PAGE_IS_PRESENT | other, self->seen.vec[1].categories);
 
 	arg.return_mask = PAGE_IS_PRESENT;
 	ASSERT_EQ(1, pagemap_scan(self->range.pagemap, &arg));
@@ -434,7 +493,7 @@ TEST_F(pattern, return_mask_decides_what_merges)
 	ASSERT_EQ(1, pagemap_scan(self->range.pagemap, &arg));
 	ASSERT_EQ(0, self->seen.vec[0].categories);
 	ASSERT_EQ(addr_of(&self->range, 0), self->seen.vec[0].start);
-	ASSERT_EQ(addr_of(&self->range, 8), self->seen.vec[0].end);
+	ASSERT_EQ(addr_of(&self->range, end), self->seen.vec[0].end);
 }
 
 TEST_F(pattern, no_masks_match_every_page)
