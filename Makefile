@@ -91,6 +91,11 @@ kunit: kernel ## the KUnit suites in the guest (DEBUG=1)
 test-pagescan: $(if $(NATIVE),,kernel) ## pagescan in the guest (DEBUG=1), or on this machine and real programs (NATIVE=1)
 	scripts/pagescan-test $(if $(NATIVE),native,$(if $(DEBUG),debug))
 
+test-criu: tree ## CRIU of Debian 13 in the guest: dump, pre-dump and restore of known memory and of redis
+	scripts/deps kernel ccache
+	scripts/kernel criu
+	scripts/criu-test
+
 fuzz: tree ## the pure parts of the scan in user space, under sanitizers
 	scripts/deps fuzz
 	scripts/fuzz
@@ -110,7 +115,7 @@ mainline: ## build build/bzImage-6.12 of Debian's linux-source-6.12, to measure 
 ##@ Tidy
 
 clean: ## remove what was built, keep the source and downloads
-	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/pagescan build/series build/check build/bench*
+	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/pagescan build/criu build/series build/check build/bench*
 
 distclean: ## remove all of build/, with work in build/linux that was not refreshed
 	rm -rf build
@@ -124,5 +129,5 @@ help: ## this list
 
 .SILENT:
 .PHONY: demo pagescan test-pagescan test test-quick tree refresh series check commits \
-	kernel shell selftests test-kernel soak examples test-native kunit fuzz bench bench-picture \
+	kernel shell selftests test-kernel soak examples test-native kunit test-criu fuzz bench bench-picture \
 	mainline clean distclean help
