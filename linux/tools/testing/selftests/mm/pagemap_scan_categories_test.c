@@ -373,6 +373,24 @@ static bool kernel_has_soft_dirty(const struct range *range)
 	return !strncmp(pages_bit(range, 55), "0", 1);
 }
 
+/* Asking for it is no error, and no page has it. */
+TEST(soft_dirty_that_the_kernel_lacks_is_accepted_and_never_set)
+{
+	struct pm_scan_arg without;
+	struct memory mem;
+
+	SKIP_IF(missing_scan());
+	SKIP_IF(memory_make(&mem, &memory_anon, MEMORY_WRITTEN));
+	SKIP_IF(kernel_has_soft_dirty(&mem.range) ?
+		"this kernel has CONFIG_MEM_SOFT_DIRTY" : NULL);
+	ASSERT_STREQ("", pages_with(&mem.range, PAGE_IS_SOFT_DIRTY));
+	without = SCAN_OF(&mem.range,
+			  .category_inverted = PAGE_IS_SOFT_DIRTY,
+			  .category_mask = PAGE_IS_SOFT_DIRTY);
+	ASSERT_STREQ("0-7", pages_matching(&mem.range, &without));
+	memory_free(&mem);
+}
+
 TEST(soft_dirty_is_what_pagemap_says)
 {
 	struct memory mem;
@@ -380,11 +398,8 @@ TEST(soft_dirty_is_what_pagemap_says)
 
 	SKIP_IF(missing_scan());
 	SKIP_IF(memory_make(&mem, &memory_anon, MEMORY_WRITTEN));
-	if (!kernel_has_soft_dirty(&mem.range)) {
-		/* Asking for it is no error, and no page has it. */
-		ASSERT_STREQ("", pages_with(&mem.range, PAGE_IS_SOFT_DIRTY));
-		SKIP_IF("accepted and never set: no CONFIG_MEM_SOFT_DIRTY");
-	}
+	SKIP_IF(kernel_has_soft_dirty(&mem.range) ? NULL :
+		"no CONFIG_MEM_SOFT_DIRTY");
 	ASSERT_STREQ("0-7", pages_with(&mem.range, PAGE_IS_SOFT_DIRTY));
 
 	fd = open("/proc/self/clear_refs", O_WRONLY);

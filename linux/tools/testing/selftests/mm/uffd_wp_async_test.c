@@ -7,6 +7,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "tracked.h"
@@ -250,6 +253,58 @@ TEST_F(api, special_mappings_are_refused)
 	SKIP_IF(ret == -ENXIO ? "no vdso in this process" : NULL);
 	ASSERT_GT(0, ret);
 	ASSERT_GT(0, register_named(self->uffd, "[vvar]"));
+}
+
+#ifndef STATX_ATTR_DAX
+#define STATX_ATTR_DAX	0x200000
+#endif
+
+/* A mapping of a file without a page cache, or why there is none. */
+static const char *map_dax(struct range *range)
+{
+	const char *dir = getenv("TEST_DAX");
+	struct statx stat;
+	int fd;
+
+	if (!dir)
+		return "TEST_DAX names no directory on a file system with DAX";
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return "TEST_DAX cannot be written";
+	range->unit = base_page();
+	range->nr = 4;
+	if (ftruncate(fd, range->nr * range->unit) ||
+	    statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) ||
+	    !(stat.stx_attributes & STATX_ATTR_DAX)) {
+		close(fd);
+		return "TEST_DAX is not on a file system with DAX";
+	}
+	range->addr = mmap(NULL, range->nr * range->unit, PROT_READ | PROT_WRITE,
+			   MAP_SHARED, fd, 0);
+	close(fd);
+	return range->addr == MAP_FAILED ? "a file with DAX cannot be mapped" : NULL;
+}
+
+/* The entries are not only of the mm's making: see uffd_wp_async_can_track() */
+TEST_F(api, dax_is_refused_and_scanned)
+{
+	struct range dax = { .pagemap = self->range->pagemap };
+
+	SKIP_IF(map_dax(&dax));
+	MAINLINE_SKIPS("takes DAX, and it is not safe to write to it then");
+	self->uffd = uffd_open(0, UFFD_FEATURE_WP_ASYNC);
+	ASSERT_LE(0, self->uffd);
+	ASSERT_EQ(-EINVAL, uffd_register(self->uffd, &dax,
+					 UFFDIO_REGISTER_MODE_WP));
+	store(&dax, 1);
+	load(&dax, 3);
+	ASSERT_EQ(-EINVAL, uffd_register(self->uffd, &dax,
+					 UFFDIO_REGISTER_MODE_WP));
+	ASSERT_STREQ("1,3", pages_with(&dax, PAGE_IS_PRESENT));
+	ASSERT_STREQ("1,3", pages_written(&dax));
+	ASSERT_STREQ("", pages_with(&dax, PAGE_IS_WPALLOWED));
+	ASSERT_STREQ("error: Operation not permitted", pages_take(&dax));
+	ASSERT_EQ(0, munmap(dax.addr, dax.nr * dax.unit));
 }
 
 TEST_F(api, second_uffd_is_ebusy)
