@@ -73,6 +73,12 @@ test-kernel: kernel selftests ## the kselftests in the guest (DEBUG=1)
 	scripts/deps vm
 	scripts/guest-tests $(if $(DEBUG),debug)
 
+test-arm64: tree ## the kselftests in a guest of arm64, where writes cannot be tracked
+	scripts/deps kernel ccache vm arm64
+	scripts/kernel arm64
+	scripts/selftests arm64
+	scripts/guest-tests arm64
+
 soak: kernel selftests ## hunt for lost writes at random for SECONDS (DEBUG=1, SEED=N, CPUS=N)
 	scripts/deps vm
 	scripts/soak $(SECONDS) $(if $(DEBUG),debug)
@@ -115,19 +121,19 @@ mainline: ## build build/bzImage-6.12 of Debian's linux-source-6.12, to measure 
 ##@ Tidy
 
 clean: ## remove what was built, keep the source and downloads
-	rm -rf build/kernel* build/bzImage* build/log build/headers build/selftests* build/demo build/pagescan build/criu build/series build/check build/bench*
+	rm -rf build/kernel* build/*Image* build/log build/headers* build/selftests* build/demo build/pagescan build/criu build/series build/check build/bench*
 
 distclean: ## remove all of build/, with work in build/linux that was not refreshed
 	rm -rf build
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSettings: KSRC=DIR-OR-TARBALL another 6.1.y source, CONFIG=FILE another kernel\n'
 	@printf 'configuration, JOBS=N, DEBUG=1, NATIVE=1, FORCE=1 (tree: drop work in build/linux),\n'
 	@printf "TESTS='64/uffd*' (test-kernel, test-native: only these)\n"
 
 .SILENT:
-.PHONY: demo pagescan test-pagescan test test-quick tree refresh series check commits \
-	kernel shell selftests test-kernel soak examples test-native kunit test-criu fuzz bench bench-picture \
+.PHONY: demo pagescan test-pagescan test test-quick test-arm64 test-criu tree refresh series check \
+	commits kernel shell selftests test-kernel soak examples test-native kunit fuzz bench bench-picture \
 	mainline clean distclean help

@@ -197,6 +197,19 @@ tap_results()
 	} | "$TOP/scripts/tap" "$1" "$2" >>"$results"
 }
 
+# chosen PROGRAM: does one of the patterns in TESTS, if there are any, fit it?
+chosen()
+{
+	local pattern patterns
+
+	read -ra patterns <<<"${TESTS:-*}"
+	for pattern in "${patterns[@]}"; do
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ $1 != $pattern ]] || return 0
+	done
+	return 1
+}
+
 # In RESULTS the failures wait for the summary of them all.
 results_end()
 {
