@@ -79,6 +79,11 @@ test-arm64: tree ## the kselftests in a guest of arm64, where writes cannot be t
 	scripts/selftests arm64
 	scripts/guest-tests arm64
 
+kcsan: selftests ## the races on a kernel with KCSAN; what it reports of ours is to be in docs/kcsan.md
+	scripts/deps kernel ccache vm
+	scripts/kernel kcsan
+	scripts/kcsan
+
 soak: kernel selftests ## hunt for lost writes at random for SECONDS (DEBUG=1, SEED=N, CPUS=N)
 	scripts/deps vm
 	scripts/soak $(SECONDS) $(if $(DEBUG),debug)
