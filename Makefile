@@ -88,6 +88,12 @@ soak: kernel selftests ## hunt for lost writes at random for SECONDS (DEBUG=1, S
 	scripts/deps vm
 	scripts/soak $(SECONDS) $(if $(DEBUG),debug)
 
+# Said on the command line, DEBUG= is the normal kernel.
+stress: DEBUG = 1
+stress: kernel selftests ## stress-ng on tracked memory for SECONDS, on the debug kernel (DEBUG=: on the normal one)
+	scripts/deps vm stress
+	scripts/stress $(SECONDS) $(if $(DEBUG),debug)
+
 examples: $(if $(NATIVE),tree,kernel) ## the programs of the documents, compiled and run in the guest (NATIVE=1: on this machine)
 	scripts/deps kernel check vm
 	scripts/examples $(if $(NATIVE),native,guest $(if $(DEBUG),debug))
