@@ -88,6 +88,10 @@ soak: kernel selftests ## hunt for lost writes at random for SECONDS (DEBUG=1, S
 	scripts/deps vm
 	scripts/soak $(SECONDS) $(if $(DEBUG),debug)
 
+test-base: tree ## the base's own tests: the same results on the pristine kernel and on ours
+	scripts/deps kernel ccache vm tests base
+	scripts/base-tests
+
 # Said on the command line, DEBUG= is the normal kernel.
 stress: DEBUG = 1
 stress: kernel selftests ## stress-ng on tracked memory for SECONDS, on the debug kernel (DEBUG=: on the normal one)
@@ -145,6 +149,6 @@ help: ## this list
 	@printf "TESTS='64/uffd*' (test-kernel, test-native: only these)\n"
 
 .SILENT:
-.PHONY: demo pagescan test-pagescan test test-quick test-arm64 test-criu tree refresh series check \
-	commits kernel shell selftests test-kernel soak examples test-native kunit fuzz bench bench-picture \
-	mainline clean distclean help
+.PHONY: demo pagescan test-pagescan test test-quick test-arm64 test-base test-criu tree refresh \
+	series check commits kernel shell selftests test-kernel soak stress examples test-native kunit \
+	kcsan fuzz coverage bench bench-picture mainline clean distclean help
