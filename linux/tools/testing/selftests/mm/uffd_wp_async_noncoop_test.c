@@ -5,57 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 
+#include "event_monitor.h"
 #include "tracked.h"
-
-/*
- * Reads the events of a uffd, as whoever asked for them must: the call that
- * causes one waits until it was read.
- */
-struct monitor {
-	pthread_t thread;
-	int uffd;
-	int stop[2];
-	struct uffd_msg msgs[16];
-	unsigned int nr;
-};
-
-static void *monitor_main(void *data)
-{
-	struct monitor *monitor = data;
-	struct pollfd fds[2] = {
-		{ .fd = monitor->uffd, .events = POLLIN },
-		{ .fd = monitor->stop[0], .events = POLLIN },
-	};
-
-	while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
-		if (monitor->nr == ARRAY_SIZE(monitor->msgs))
-			break;
-		if (read(monitor->uffd, &monitor->msgs[monitor->nr],
-			 sizeof(monitor->msgs[0])) == sizeof(monitor->msgs[0]))
-			monitor->nr++;
-	}
-	return NULL;
-}
-
-static int monitor_start(struct monitor *monitor, int uffd)
-{
-	memset(monitor, 0, sizeof(*monitor));
-	monitor->uffd = uffd;
-	/* Neither to read an event that somebody else has read already. */
-	if (fcntl(uffd, F_SETFL, O_NONBLOCK) || pipe(monitor->stop))
-		return -errno;
-	return -pthread_create(&monitor->thread, NULL, monitor_main, monitor);
-}
-
-static void monitor_stop(struct monitor *monitor)
-{
-	close(monitor->stop[1]);
-	pthread_join(monitor->thread, NULL);
-	close(monitor->stop[0]);
-}
 
 FIXTURE(noncoop)
 {
@@ -65,7 +17,7 @@ FIXTURE(noncoop)
 	size_t target;		/* written since it was armed */
 	size_t neighbour;	/* armed */
 	int uffd;
-	struct monitor monitor;
+	struct event_monitor monitor;
 };
 
 FIXTURE_VARIANT(noncoop)
@@ -121,12 +73,12 @@ FIXTURE_SETUP(noncoop)
 	self->neighbour = self->target + 1;
 	store(self->range, self->target);
 	ASSERT_WRITTEN(pages_one(self->target), self->range);
-	ASSERT_EQ(0, monitor_start(&self->monitor, self->uffd));
+	ASSERT_EQ(0, event_monitor_start(&self->monitor, self->uffd));
 }
 
 FIXTURE_TEARDOWN(noncoop)
 {
-	monitor_stop(&self->monitor);
+	event_monitor_stop(&self->monitor);
 	close(self->uffd);
 	memory_free(&self->mem);
 }
@@ -199,11 +151,11 @@ TEST_F(noncoop, fork)
 	store(self->range, self->neighbour);
 	ASSERT_WRITTEN(pages_one(self->neighbour), self->range);
 	if (tracked) {
-		ASSERT_EQ(1, self->monitor.nr);
+		ASSERT_EQ(1, event_monitor_nr(&self->monitor));
 		ASSERT_EQ(UFFD_EVENT_FORK, msg->event);
 		close(msg->arg.fork.ufd);
 	} else {
-		ASSERT_EQ(0, self->monitor.nr);
+		ASSERT_EQ(0, event_monitor_nr(&self->monitor));
 	}
 }
 
@@ -235,9 +187,10 @@ TEST_F(noncoop, store_while_a_child_shares_the_pages)
 
 static bool events_say_remap(FIXTURE_DATA(noncoop) *self, __u64 from, __u64 to)
 {
+	const unsigned int nr = event_monitor_nr(&self->monitor);
 	unsigned int i;
 
-	for (i = 0; i < self->monitor.nr; i++)
+	for (i = 0; i < nr; i++)
 		if (self->monitor.msgs[i].event == UFFD_EVENT_REMAP &&
 		    self->monitor.msgs[i].arg.remap.from == from &&
 		    self->monitor.msgs[i].arg.remap.to == to)
@@ -274,7 +227,7 @@ TEST_F(noncoop, moved)
 			     pages_take(self->range));
 		store(self->range, self->neighbour);
 		ASSERT_STREQ("", pages_armed(self->range));
-		ASSERT_EQ(0, self->monitor.nr);
+		ASSERT_EQ(0, event_monitor_nr(&self->monitor));
 	}
 	munmap(room, self->len + align);
 }
@@ -294,14 +247,14 @@ TEST_F(noncoop, unmapped_and_mapped_again)
 TEST(growth_is_written)
 {
 	struct memory mem;
-	struct monitor monitor;
+	struct event_monitor monitor;
 	size_t len;
 	char *room;
 	int uffd;
 
 	uffd = track(_metadata, &mem, &memory_anon, MEMORY_WRITTEN, 0,
 		     UFFD_FEATURE_EVENT_REMAP);
-	ASSERT_EQ(0, monitor_start(&monitor, uffd));
+	ASSERT_EQ(0, event_monitor_start(&monitor, uffd));
 	len = mem.range.nr * mem.range.unit;
 	room = mmap(NULL, 2 * len, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -315,7 +268,7 @@ TEST(growth_is_written)
 	ASSERT_STREQ("2,8-15", pages_take(&mem.range));
 	store(&mem.range, 12);
 	ASSERT_WRITTEN("12", &mem.range);
-	monitor_stop(&monitor);
+	event_monitor_stop(&monitor);
 	close(uffd);
 	munmap(room, 2 * len);
 	memory_free(&mem);
@@ -353,7 +306,7 @@ TEST_F(noncoop, moved_and_left_mapped)
 /* Events come in the order of what caused them. */
 TEST(events_are_in_order)
 {
-	struct monitor monitor;
+	struct event_monitor monitor;
 	struct memory mem;
 	int uffd, status;
 	size_t len;
@@ -362,7 +315,7 @@ TEST(events_are_in_order)
 	uffd = track(_metadata, &mem, &memory_anon, MEMORY_WRITTEN, 0,
 		     UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMOVE |
 		     UFFD_FEATURE_EVENT_UNMAP);
-	ASSERT_EQ(0, monitor_start(&monitor, uffd));
+	ASSERT_EQ(0, event_monitor_start(&monitor, uffd));
 	len = mem.range.nr * mem.range.unit;
 	ASSERT_EQ(0, madvise(mem.range.addr, mem.range.unit, MADV_DONTNEED));
 	pid = fork();
@@ -372,7 +325,7 @@ TEST(events_are_in_order)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_WRITTEN("0", &mem.range);
 	ASSERT_EQ(0, munmap(mem.range.addr, len));
-	monitor_stop(&monitor);
+	event_monitor_stop(&monitor);
 	ASSERT_EQ(3, monitor.nr);
 	ASSERT_EQ(UFFD_EVENT_REMOVE, monitor.msgs[0].event);
 	ASSERT_EQ(UFFD_EVENT_FORK, monitor.msgs[1].event);
@@ -398,7 +351,7 @@ static void obedient_child(const struct range *range, int commands, int answers)
 TEST(another_process_holds_the_descriptor)
 {
 	int uffd, theirs_uffd, commands[2], answers[2];
-	struct monitor monitor;
+	struct event_monitor monitor;
 	struct range theirs;
 	struct memory mem;
 	char byte = 's';
@@ -409,7 +362,7 @@ TEST(another_process_holds_the_descriptor)
 	uffd = track(_metadata, &mem, &memory_anon, MEMORY_WRITTEN, 0,
 		     UFFD_FEATURE_EVENT_FORK);
 	store(&mem.range, 2);
-	ASSERT_EQ(0, monitor_start(&monitor, uffd));
+	ASSERT_EQ(0, event_monitor_start(&monitor, uffd));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -417,7 +370,7 @@ TEST(another_process_holds_the_descriptor)
 		close(commands[1]);
 		obedient_child(&mem.range, commands[0], answers[1]);
 	}
-	monitor_stop(&monitor);
+	event_monitor_stop(&monitor);
 	ASSERT_EQ(1, monitor.nr);
 	theirs_uffd = monitor.msgs[0].arg.fork.ufd;
 	theirs = mem.range;
