@@ -36,6 +36,7 @@ struct answer {
 	struct range held;
 	struct page_region *vec;
 	int uffd;
+	bool stop;	/* making it come and go */
 };
 
 static int answer_make(struct answer *answer, size_t first_held, __u64 mode)
@@ -339,6 +340,78 @@ TEST_F(midway, answer_unmapped_meanwhile_changes_nothing)
 	ASSERT_EQ(NR_REGIONS, nr_written(self->range));
 }
 
+/* Who cannot be told where the scan ended cannot tell what it got, either. */
+TEST_F(midway, argument_made_read_only_meanwhile_forgets_nothing)
+{
+	struct pm_scan_arg *arg;
+	int ret;
+
+	arg = mmap(NULL, base_page(), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(arg != MAP_FAILED);
+	ASSERT_EQ(0, answer_make(&self->answer, 3,
+				 UFFDIO_REGISTER_MODE_MISSING));
+	*arg = take(self->range, self->answer.vec);
+	self->scanner = (struct scanner) {
+		.pagemap = self->range->pagemap, .arg = arg,
+	};
+	ASSERT_EQ(0, pthread_create(&self->scanner.thread, NULL, scanner_main,
+				    &self->scanner));
+	ASSERT_EQ(0, answer_wait(&self->answer));
+	ASSERT_EQ(0, mprotect(arg, base_page(), PROT_READ));
+	ASSERT_EQ(0, answer_let_go(&self->answer));
+	ret = scanner_finish(&self->scanner);
+	munmap(arg, base_page());
+	ASSERT_EQ(-EFAULT, ret);
+	MAINLINE_DIFFERS("forgets what it could not tell", 0,
+			 nr_written(self->range));
+	/* Nor can it be told which pages were none of these. */
+	ASSERT_STREQ(pages_all(self->range), pages_written(self->range));
+}
+
+static void *toggle_main(void *data)
+{
+	struct answer *answer = data;
+	size_t len = NR_ANSWER * base_page();
+
+	while (!__atomic_load_n(&answer->stop, __ATOMIC_RELAXED)) {
+		mprotect(answer->vec, len, PROT_READ);
+		mprotect(answer->vec, len, PROT_READ | PROT_WRITE);
+	}
+	return NULL;
+}
+
+/*
+ * What could be written to when it was tried, and not when there was something
+ * to write: whoever waits for the mmap_lock gets it in the middle of a scan.
+ */
+TEST_F_TIMEOUT(midway, answer_that_comes_and_goes_forgets_nothing, 120)
+{
+	struct pm_scan_arg arg;
+	pthread_t thread;
+	int ret, round, i;
+
+	MAINLINE_SKIPS("forgets what it could not copy out");
+	ASSERT_EQ(0, answer_make(&self->answer, NR_ANSWER - 1,
+				 UFFDIO_REGISTER_MODE_WP));
+	ASSERT_EQ(0, uffd_unregister(self->answer.uffd, &self->answer.held));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle_main, &self->answer));
+	for (round = 0; round < 100; round++) {
+		arg = take(self->range, self->answer.vec);
+		ret = pagemap_scan(self->range->pagemap, &arg);
+		ASSERT_TRUE(ret == -EFAULT || ret > 0);
+		if (ret > 0) {
+			ASSERT_DELIVERED(ret);
+		} else {
+			ASSERT_DELIVERED(0);
+		}
+		for (i = 0; i < ret; i++)
+			store(self->range, 2 * i);
+	}
+	__atomic_store_n(&self->answer.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
 /* The writes that come while it waits are found, by it or by the next one. */
 TEST_F(midway, stores_meanwhile_are_written)
 {
@@ -477,22 +550,6 @@ TEST_F(going, calls_exec_while_scanned)
 	ASSERT_ENDS_IN_ORDER();
 }
 
-/* Kilobytes of page tables. */
-static long vm_pte(void)
-{
-	char line[128];
-	long kb = -1;
-	FILE *status;
-
-	status = fopen("/proc/self/status", "r");
-	if (!status)
-		return -1;
-	while (fgets(line, sizeof(line), status))
-		sscanf(line, "VmPTE: %ld kB", &kb);
-	fclose(status);
-	return kb;
-}
-
 /* Tables that were made for markers go as any others do. */
 TEST(page_tables_of_markers_are_counted_and_given_back)
 {
@@ -506,18 +563,18 @@ TEST(page_tables_of_markers_are_counted_and_given_back)
 	int uffd;
 
 	SKIP_IF(missing_wp_async());
-	before = vm_pte();
+	before = page_tables();
 	SKIP_IF(before < 0 ? "no VmPTE" : NULL);
 	SKIP_IF(memory_make(&mem, &huge_hole, MEMORY_HOLE));
 	uffd = uffd_track(&mem.range, 0, 0);
 	ASSERT_LE(0, uffd);
 	ASSERT_STREQ(pages_all(&mem.range), pages_take(&mem.range));
-	armed = vm_pte();
+	armed = page_tables();
 	ASSERT_LE(before + tables, armed);
 	ASSERT_GE(before + tables + slack, armed);
 	close(uffd);
 	memory_free(&mem);
-	ASSERT_GE(before + slack, vm_pte());
+	ASSERT_GE(before + slack, page_tables());
 }
 
 TEST_HARNESS_MAIN

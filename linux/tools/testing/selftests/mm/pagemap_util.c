@@ -483,3 +483,18 @@ void load_all(const struct range *range)
 	for (i = 0; i < range->nr; i++)
 		load(range, i);
 }
+
+long page_tables(void)
+{
+	char line[128];
+	FILE *status;
+	long kb = -1;
+
+	status = fopen("/proc/self/status", "re");
+	if (!status)
+		return -1;
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "VmPTE: %ld kB", &kb);
+	fclose(status);
+	return kb;
+}

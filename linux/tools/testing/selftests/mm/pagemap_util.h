@@ -106,6 +106,9 @@ const char *pages_all(const struct range *range);
 const char *pages_not(const struct range *range, const char *set);
 bool pages_have(const char *set, size_t index);
 
+/* KiB of this process's page tables, or -1. */
+long page_tables(void);
+
 /* A store that no compiler drops. */
 void poke(void *addr, char value);
 /* A store, away from the first word of the unit; and a load. */
