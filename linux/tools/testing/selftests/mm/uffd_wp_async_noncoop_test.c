@@ -244,6 +244,101 @@ TEST_F(noncoop, unmapped_and_mapped_again)
 	ASSERT_STREQ("", pages_armed(self->range));
 }
 
+static long meminfo(const char *what)
+{
+	char line[128], name[64];
+	long kb, found = -1;
+	FILE *file;
+
+	file = fopen("/proc/meminfo", "re");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63[^:]: %ld kB", name, &kb) == 2 &&
+		    !strcmp(name, what))
+			found = kb;
+	fclose(file);
+	return found;
+}
+
+/*
+ * Have the kernel give out no more memory than there is, which is to be little.
+ * Returns how many bytes are left, or -1.
+ */
+static long limit_memory(struct memory *settings)
+{
+	char kb[32];
+
+	snprintf(kb, sizeof(kb), "%ld", meminfo("Committed_AS") + (256L << 10));
+	/* Each of the two sets the other to 0: this is only to be put back. */
+	if (memory_set(settings, "/proc/sys/vm/overcommit_ratio", "49") ||
+	    memory_set(settings, "/proc/sys/vm/overcommit_kbytes", kb) ||
+	    memory_set(settings, "/proc/sys/vm/overcommit_memory", "2"))
+		return -1;
+	return (meminfo("CommitLimit") - meminfo("Committed_AS")) << 10;
+}
+
+/* A fork that fails for want of memory, above what is tracked; its errno. */
+static int fork_without_memory(struct memory *settings, char *where)
+{
+	long room = limit_memory(settings) / 3 * 2;
+	int error = 0;
+	pid_t pid;
+
+	if (room <= 0 || mmap(where, room, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			      -1, 0) != where) {
+		memory_free(settings);
+		return -1;
+	}
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	if (pid < 0)
+		error = errno;
+	else
+		waitpid(pid, NULL, 0);
+	munmap(where, room);
+	memory_free(settings);
+	return error;
+}
+
+/* Nobody hears of a child that is not to be, nor waits for it. */
+TEST(fork_that_fails_is_not_announced)
+{
+	struct memory settings = { .fd = -1, .range.pagemap = -1 }, mem;
+	const size_t space = 1UL << 30;
+	struct event_monitor monitor;
+	int uffd, error;
+	size_t len;
+	char *room;
+
+	MAINLINE_SKIPS("not for a machine that has other things to do");
+	SKIP_IF(missing_wp_async());
+	room = mmap(NULL, space, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_TRUE(room != MAP_FAILED);
+	SKIP_IF(memory_make_at(&mem, &memory_anon, MEMORY_WRITTEN, room));
+	uffd = uffd_track(&mem.range, 0, UFFD_FEATURE_EVENT_FORK);
+	ASSERT_LE(0, uffd);
+	ASSERT_STREQ(pages_all(&mem.range), pages_take(&mem.range));
+	store(&mem.range, 2);
+	len = mem.range.nr * mem.range.unit;
+	ASSERT_EQ(0, munmap(room + len, space - len));
+
+	ASSERT_EQ(0, event_monitor_start(&monitor, uffd));
+	error = fork_without_memory(&settings, room + len);
+	event_monitor_stop(&monitor);
+	ASSERT_EQ(ENOMEM, error);
+	ASSERT_EQ(0, monitor.nr);
+	ASSERT_WRITTEN("2", &mem.range);
+	/* EAGAIN: a fork is being announced */
+	ASSERT_EQ(0, uffd_writeprotect(uffd, &mem.range, true));
+	ASSERT_WRITTEN("", &mem.range);
+	close(uffd);
+	memory_free(&mem);
+}
+
 TEST(growth_is_written)
 {
 	struct memory mem;
