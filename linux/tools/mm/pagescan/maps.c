@@ -10,17 +10,53 @@
 #include "maps.h"
 #include "util.h"
 
-void maps_add(struct maps *maps, uint64_t start, uint64_t end, unsigned int flags,
-	      const char *name, size_t name_len)
+static void add(struct maps *maps, uint64_t start, uint64_t end, unsigned int flags,
+		const char *name)
 {
 	GROW(maps->v, maps->nr, maps->room);
 	maps->v[maps->nr++] = (struct vma) {
 		.start = start,
 		.end = end,
 		.flags = flags,
-		.name = xstrndup(name, name_len),
+		.name = name,
 	};
-	clean_text(maps->v[maps->nr - 1].name);
+}
+
+void maps_add(struct maps *maps, uint64_t start, uint64_t end, unsigned int flags,
+	      const char *name, size_t name_len)
+{
+	char *copy = xstrndup(name, name_len);
+
+	clean_text(copy);
+	add(maps, start, end, flags, copy);
+}
+
+void maps_borrow(struct maps *maps, uint64_t start, uint64_t end, unsigned int flags,
+		 const char *name)
+{
+	maps->borrows = true;
+	add(maps, start, end, flags, name);
+}
+
+static void free_name(struct vma *vma)
+{
+	free((void *)vma->name);
+}
+
+void maps_clip(struct maps *maps)
+{
+	struct vma *last, *before;
+
+	if (maps->nr < 2)
+		return;
+	last = &maps->v[maps->nr - 1];
+	before = last - 1;
+	if (last->start < before->end)
+		last->start = before->end;
+	if (last->start < last->end)
+		return;
+	free_name(last);
+	maps->nr--;
 }
 
 bool maps_parse(struct maps *maps, char *line)
@@ -81,8 +117,8 @@ int maps_read(struct maps *maps, int fd)
 	if (ret)
 		return ret;
 	for (rest = text; (line = strsep(&rest, "\n")); )
-		if (*line)
-			maps_parse(maps, line);
+		if (*line && maps_parse(maps, line))
+			maps_clip(maps);
 	free(text);
 	return 0;
 }
@@ -115,13 +151,13 @@ void maps_free(struct maps *maps)
 {
 	size_t i;
 
-	for (i = 0; i < maps->nr; i++)
-		free(maps->v[i].name);
+	for (i = 0; i < maps->nr && !maps->borrows; i++)
+		free_name(&maps->v[i]);
 	free(maps->v);
 	*maps = (struct maps) { };
 }
 
-const struct vma *maps_find(const struct maps *maps, uint64_t addr)
+size_t maps_after(const struct maps *maps, uint64_t addr)
 {
 	size_t low = 0, high = maps->nr, middle;
 
@@ -132,9 +168,14 @@ const struct vma *maps_find(const struct maps *maps, uint64_t addr)
 		else
 			low = middle + 1;
 	}
-	if (low == maps->nr || maps->v[low].start > addr)
-		return NULL;
-	return &maps->v[low];
+	return low;
+}
+
+const struct vma *maps_find(const struct maps *maps, uint64_t addr)
+{
+	const size_t at = maps_after(maps, addr);
+
+	return at == maps->nr || maps->v[at].start > addr ? NULL : &maps->v[at];
 }
 
 const char *vma_perms(const struct vma *vma, char *text)

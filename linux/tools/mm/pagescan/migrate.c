@@ -16,35 +16,55 @@ static uint64_t within_one(const struct sample *sample, uint64_t before, uint64_
 	return part >= 1 ? pages : (uint64_t)(pages * part + 0.5);
 }
 
+/* The first look that is at a time or later; nr if none is. */
+static size_t look_at(const struct recording *rec, uint64_t when)
+{
+	size_t low = 0, high = rec->nr, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (rec->samples[middle].when >= when)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/* A look tells of the time since the one before: how many begin before a time? */
+static size_t looks_before(const struct recording *rec, uint64_t when)
+{
+	const size_t at = when ? look_at(rec, when) + 1 : 0;
+
+	return at < rec->nr ? at : rec->nr;
+}
+
 uint64_t written_between(const struct recording *rec, uint64_t from, uint64_t length)
 {
 	const uint64_t all = recording_length(rec);
+	size_t first, end, again, only;
 	struct extents written = { };
-	uint64_t at = 0, pages, to;
-	size_t i, looks = 0, only = 0;
-	uint64_t only_at = 0;
+	uint64_t pages;
 
 	if (!all || !length)
 		return 0;
 	from %= all;
 	if (length > all)
 		length = all;
-	to = from + length;
-	for (i = 0; i < rec->nr; at = rec->samples[i++].when) {
-		const uint64_t end = rec->samples[i].when;
-
-		/* As it is, and once more in the next turn of the loop. */
-		if (!(end > from && at < to) && !(end + all > from && at + all < to))
-			continue;
-		looks++;
-		only = i;
-		only_at = at;
-		extents_union(&written, &rec->samples[i].written);
-	}
+	first = look_at(rec, from + 1);
+	end = looks_before(rec, from + length);
+	/* In the next turn of the loop, what is not among these. */
+	again = from + length > all ? looks_before(rec, from + length - all) : 0;
+	if (again > first)
+		again = first;
+	recording_union_of(rec, first, end - first, &written);
+	recording_union_of(rec, 0, again, &written);
 	pages = extents_pages(&written);
 	extents_free(&written);
-	if (looks == 1)
-		pages = within_one(&rec->samples[only], only_at, length);
+	only = end > first ? first : 0;
+	if (end - first + again == 1)
+		pages = within_one(&rec->samples[only],
+				   only ? rec->samples[only - 1].when : 0, length);
 	return pages;
 }
 

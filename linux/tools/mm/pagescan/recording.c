@@ -60,17 +60,12 @@ void recorder_begin(struct recorder *r, FILE *file, const struct recording_head 
 
 static void put_name(struct recorder *r, struct bytes *b, const char *name)
 {
-	const size_t len = strlen(name);
-	size_t i;
+	const size_t len = strlen(name), number = names_find(&r->names, name);
 
-	for (i = 0; i < r->nr_names; i++)
-		if (!strcmp(r->names[i], name))
-			break;
-	put_varint(b, i);
-	if (i < r->nr_names)
+	put_varint(b, number);
+	if (number < r->names.nr)
 		return;
-	GROW(r->names, r->nr_names, r->room_names);
-	r->names[r->nr_names++] = xstrndup(name, len);
+	names_add(&r->names, name);
 	put_varint(b, len);
 	put_bytes(b, name, len);
 }
@@ -122,22 +117,16 @@ void recorder_sample(struct recorder *r, const struct sample *sample)
 void recorder_end(struct recorder *r, enum ending ending)
 {
 	struct bytes b = { };
-	size_t i;
 
 	put_varint(&b, ending);
 	put_block(r, 'E', &b);
-	for (i = 0; i < r->nr_names; i++)
-		free(r->names[i]);
-	free(r->names);
+	names_free(&r->names);
 }
 
 /* What is read so far, beyond the recording itself. */
 struct reader {
 	struct recording *rec;
 	uint64_t last;
-	char **names;
-	size_t nr_names;
-	size_t room_names;
 	bool has_head;
 };
 
@@ -178,23 +167,24 @@ static bool parse_extent(struct parse *p, uint64_t *at, struct extent *extent)
 	return *at <= PAGE_LIMIT;
 }
 
-static const char *parse_name(struct reader *r, struct parse *p)
+static const char *parse_name(struct recording *rec, struct parse *p)
 {
 	const uint64_t number = get_varint(p);
 	const char *name;
 	uint64_t len;
 
-	if (p->bad || number > r->nr_names)
+	if (p->bad || number > rec->nr_names)
 		return NULL;
-	if (number < r->nr_names)
-		return r->names[number];
+	if (number < rec->nr_names)
+		return rec->names[number];
 	len = get_varint(p);
 	name = len <= NAME_LIMIT ? get_bytes(p, len) : NULL;
 	if (!name)
 		return NULL;
-	GROW(r->names, r->nr_names, r->room_names);
-	r->names[r->nr_names] = xstrndup(name, len);
-	return r->names[r->nr_names++];
+	GROW(rec->names, rec->nr_names, rec->room_names);
+	rec->names[rec->nr_names] = xstrndup(name, len);
+	clean_text(rec->names[rec->nr_names]);
+	return rec->names[rec->nr_names++];
 }
 
 static bool parse_maps(struct reader *r, struct parse *p)
@@ -210,11 +200,10 @@ static bool parse_maps(struct reader *r, struct parse *p)
 		if (!parse_extent(p, &at, &extent))
 			break;
 		flags = get_varint(p);
-		name = parse_name(r, p);
+		name = parse_name(rec, p);
 		if (!name || flags > VMA_ALL || extent.end > UINT64_MAX / page)
 			break;
-		maps_add(&maps, extent.start * page, extent.end * page, flags, name,
-			 strlen(name));
+		maps_borrow(&maps, extent.start * page, extent.end * page, flags, name);
 	}
 	if (nr || p->bad) {
 		maps_free(&maps);
@@ -369,7 +358,6 @@ bool recording_read(struct recording *rec, FILE *file, char *why)
 	struct reader r = { .rec = rec };
 	uint8_t begin[sizeof(magic)];
 	enum block last;
-	size_t i;
 
 	*rec = (struct recording) { };
 	if (fread(begin, 1, sizeof(begin), file) != sizeof(begin) ||
@@ -381,9 +369,6 @@ bool recording_read(struct recording *rec, FILE *file, char *why)
 		last = read_block(&r, file);
 	} while (last == BLOCK_OK);
 	explain(&r, last, file, why);
-	for (i = 0; i < r.nr_names; i++)
-		free(r.names[i]);
-	free(r.names);
 	if (!r.has_head) {
 		because(why, "its head is damaged, or of another version of pagescan");
 		recording_free(rec);
@@ -400,6 +385,9 @@ void recording_free(struct recording *rec)
 		maps_free(&rec->maps[i]);
 	for (i = 0; i < rec->nr; i++)
 		extents_free(&rec->samples[i].written);
+	for (i = 0; i < rec->nr_names; i++)
+		free(rec->names[i]);
+	free(rec->names);
 	free(rec->maps);
 	free(rec->samples);
 	free(rec->head.command);
@@ -426,6 +414,16 @@ static void union_of(const struct sample *samples, size_t nr, struct extents *al
 	union_of(samples + nr / 2, nr - nr / 2, &half);
 	extents_union(all, &half);
 	extents_free(&half);
+}
+
+void recording_union_of(const struct recording *rec, size_t first, size_t nr,
+			struct extents *all)
+{
+	struct extents some = { };
+
+	union_of(rec->samples + first, nr, &some);
+	extents_union(all, &some);
+	extents_free(&some);
 }
 
 void recording_union(const struct recording *rec, struct extents *all)

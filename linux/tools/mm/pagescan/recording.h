@@ -25,6 +25,7 @@
 #include <stdio.h>
 
 #include "maps.h"
+#include "names.h"
 #include "pages.h"
 
 #define RECORDING_VERSION	1
@@ -66,6 +67,13 @@ struct recording {
 	struct sample *samples;
 	size_t nr;
 	size_t room;
+	/*
+	 * The names that the mappings borrow: a byte of a file can stand for one of
+	 * 64 KiB, which is to be there once.
+	 */
+	char **names;
+	size_t nr_names;
+	size_t room_names;
 	enum ending ending;
 };
 
@@ -74,9 +82,7 @@ struct recorder {
 	FILE *file;
 	uint64_t last;		/* when the last sample was */
 	uint64_t bytes;
-	char **names;
-	size_t nr_names;
-	size_t room_names;
+	struct names names;
 };
 
 void recorder_begin(struct recorder *r, FILE *file, const struct recording_head *head);
@@ -94,5 +100,8 @@ void recording_free(struct recording *rec);
 /* How long it is, in ns, and what was written in all of it. */
 uint64_t recording_length(const struct recording *rec);
 void recording_union(const struct recording *rec, struct extents *all);
+/* The same for nr of its samples from one on. */
+void recording_union_of(const struct recording *rec, size_t first, size_t nr,
+			struct extents *all);
 
 #endif

@@ -6,50 +6,127 @@
 #include "summary.h"
 #include "util.h"
 
-static struct summary_row *row_for(struct summary *summary, const struct vma *vma)
+static uint64_t place(const struct summary_index *index, const struct vma *vma)
 {
-	struct summary_row *row;
-	size_t i;
+	return index->by_end ? vma->end : vma->start;
+}
 
-	for (i = 0; i < summary->nr; i++) {
-		row = &summary->rows[i];
-		if ((row->vma.start == vma->start || row->vma.end == vma->end) &&
-		    !strcmp(row->vma.name, vma->name))
+/* Of what place() says and the name, which the recording has once. */
+static size_t first_slot(const struct summary_index *index, const struct vma *vma)
+{
+	const uint64_t key = (place(index, vma) >> 9) ^ (uintptr_t)vma->name << 20;
+
+	return (key * 0x9e3779b97f4a7c15ULL) >> 32 & (index->nr_slots - 1);
+}
+
+/* The slot that has the row of a mapping, or the free one where it would be. */
+static size_t find_slot(const struct summary *summary, const struct summary_index *index,
+			const struct vma *vma)
+{
+	size_t slot = first_slot(index, vma);
+	const struct vma *other;
+
+	for (; index->slots[slot]; slot = (slot + 1) & (index->nr_slots - 1)) {
+		other = &summary->rows[index->slots[slot] - 1].vma;
+		if (place(index, other) == place(index, vma) && other->name == vma->name)
 			break;
 	}
-	if (i == summary->nr) {
+	return slot;
+}
+
+/* Room for all rows, and without what they were once. */
+static void make_slots(const struct summary *summary, struct summary_index *index)
+{
+	size_t i;
+
+	index->nr_slots = 64;
+	while (index->nr_slots < 4 * summary->nr)
+		index->nr_slots *= 2;
+	free(index->slots);
+	index->slots = xcalloc(index->nr_slots, sizeof(*index->slots));
+	index->used = summary->nr;
+	for (i = 0; i < summary->nr; i++)
+		index->slots[find_slot(summary, index, &summary->rows[i].vma)] = i + 1;
+}
+
+static void note_row(const struct summary *summary, struct summary_index *index, size_t row)
+{
+	size_t slot;
+
+	if (2 * index->used >= index->nr_slots) {
+		make_slots(summary, index);
+		return;
+	}
+	slot = find_slot(summary, index, &summary->rows[row].vma);
+	if (index->slots[slot])
+		return;
+	index->slots[slot] = row + 1;
+	index->used++;
+}
+
+static size_t find_row(const struct summary *summary, const struct summary_index *index,
+		       const struct vma *vma)
+{
+	size_t row = 0;
+
+	if (index->nr_slots)
+		row = index->slots[find_slot(summary, index, vma)];
+	return row ? row - 1 : summary->nr;
+}
+
+static struct summary_row *row_for(struct summary *summary, const struct vma *vma)
+{
+	size_t row = find_row(summary, &summary->starts, vma);
+
+	if (row == summary->nr)
+		row = find_row(summary, &summary->ends, vma);
+	if (row == summary->nr) {
 		GROW(summary->rows, summary->nr, summary->room);
 		summary->rows[summary->nr++] = (struct summary_row) { };
 	}
-	row = &summary->rows[i];
-	row->vma = *vma;
-	return row;
+	summary->rows[row].vma = *vma;
+	note_row(summary, &summary->starts, row);
+	note_row(summary, &summary->ends, row);
+	return &summary->rows[row];
+}
+
+static void add_mappings(struct summary *summary, const struct recording *rec,
+			 const struct sample *sample)
+{
+	const struct maps *maps = &rec->maps[sample->maps];
+	const uint64_t page = rec->head.page_size;
+	const struct extents *written = &sample->written;
+	uint64_t at = 0, pages;
+	struct summary_row *row;
+	const struct vma *vma;
+	size_t i;
+
+	for (;;) {
+		i = extents_after(written, at);
+		if (i == written->nr)
+			break;
+		if (at < written->v[i].start)
+			at = written->v[i].start;
+		i = maps_after(maps, at * page);
+		if (i == maps->nr)
+			break;
+		vma = &maps->v[i];
+		at = vma->end / page;
+		pages = extents_within(written, vma->start / page, at);
+		if (!pages)
+			continue;
+		row = row_for(summary, vma);
+		row->written += pages;
+		if (pages > row->most)
+			row->most = pages;
+	}
 }
 
 static void add_sample(struct summary *summary, const struct recording *rec,
 		       const struct sample *sample)
 {
-	const struct maps *maps = &rec->maps[sample->maps];
-	const uint64_t page = rec->head.page_size;
-	const struct extents *written = &sample->written;
-	struct summary_row *row;
-	uint64_t pages, start, end;
-	size_t i, at = 0;
-
-	for (i = 0; i < maps->nr && at < written->nr; i++) {
-		start = maps->v[i].start / page;
-		end = maps->v[i].end / page;
-		while (at < written->nr && written->v[at].end <= start)
-			at++;
-		if (at == written->nr || written->v[at].start >= end)
-			continue;
-		pages = extents_within(written, start, end);
-		row = row_for(summary, &maps->v[i]);
-		row->written += pages;
-		if (pages > row->most)
-			row->most = pages;
-	}
-	summary->written += extents_pages(written);
+	add_mappings(summary, rec, sample);
+	summary->written += extents_pages(&sample->written);
 	summary->cost_ns += sample->cost_ns;
 	if (sample->rss_pages > summary->most_rss)
 		summary->most_rss = sample->rss_pages;
@@ -70,7 +147,7 @@ void summary_make(struct summary *summary, const struct recording *rec)
 	struct extents all = { };
 	size_t i;
 
-	*summary = (struct summary) { };
+	*summary = (struct summary) { .ends.by_end = true };
 	for (i = 0; i < rec->nr; i++)
 		add_sample(summary, rec, &rec->samples[i]);
 	recording_union(rec, &all);
@@ -87,5 +164,7 @@ void summary_make(struct summary *summary, const struct recording *rec)
 void summary_free(struct summary *summary)
 {
 	free(summary->rows);
+	free(summary->starts.slots);
+	free(summary->ends.slots);
 	*summary = (struct summary) { };
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What each mapping of a recording comes to. A mapping that grows or gets other
- * permissions is one if it keeps its name and one of its ends.
+ * permissions is one if it keeps its name, that of the recording, and one of its ends.
  */
 #ifndef PAGESCAN_SUMMARY_H
 #define PAGESCAN_SUMMARY_H
@@ -15,10 +15,20 @@ struct summary_row {
 	uint64_t distinct;	/* different pages */
 };
 
+/* Numbers of rows by the name and the start, or the end, that they have or had. */
+struct summary_index {
+	size_t *slots;		/* plus one */
+	size_t nr_slots;	/* a power of two, or 0 */
+	size_t used;
+	bool by_end;
+};
+
 struct summary {
 	struct summary_row *rows;
 	size_t nr;
 	size_t room;
+	struct summary_index starts;
+	struct summary_index ends;
 	uint64_t written;
 	uint64_t distinct;
 	uint64_t cost_ns;

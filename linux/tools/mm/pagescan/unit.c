@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of what is pure: sets of pages, the file, the heat map, the estimate of
- * a migration. TAP on stdout. "unit SEED" chooses other random files.
+ * Tests of what is pure: sets of pages, the heat map, the estimate of a migration,
+ * and, in unit_file.c, recordings. TAP on stdout. "unit SEED" chooses other random
+ * files.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,22 +11,22 @@
 #include "heat.h"
 #include "migrate.h"
 #include "summary.h"
+#include "unit.h"
 #include "util.h"
 
-#define SECOND	1000000000ULL
 #define SPACE	64	/* pages of the models */
 
 static unsigned int number, failed;
 static uint64_t seed = 1;
 
-static void result(bool ok, const char *name)
+void result(bool ok, const char *name)
 {
 	number++;
 	failed += !ok;
 	printf("%sok %u %s\n", ok ? "" : "not ", number, name);
 }
 
-static unsigned int random_below(unsigned int limit)
+unsigned int random_below(unsigned int limit)
 {
 	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (seed >> 33) % limit;
@@ -166,6 +167,48 @@ static void test_maps(void)
 	maps_free(&maps);
 }
 
+/* What /proc/PID/maps can say while mappings move: maps_read() goes in order. */
+static void test_overlap(void)
+{
+	static const char text[] =
+		"1000-3000 rw-p 00000000 00:00 0 a\n"
+		"2000-5000 rw-p 00000000 00:00 0 b\n"
+		"4000-5000 rw-p 00000000 00:00 0 c\n"
+		"5000-6000 rw-p 00000000 00:00 0 d\n";
+	FILE *file = tmpfile();
+	struct maps maps = { };
+	bool ok;
+
+	fputs(text, file);
+	fflush(file);
+	ok = !maps_read(&maps, fileno(file)) && maps.nr == 3 && maps.v[0].end == 0x3000 &&
+	     maps.v[1].start == 0x3000 && maps.v[1].end == 0x5000 &&
+	     maps.v[2].start == 0x5000 && !strcmp(maps.v[2].name, "d");
+	result(ok, "mappings that overlap are clipped");
+	maps_free(&maps);
+	fclose(file);
+}
+
+static void test_names(void)
+{
+	struct names names = { };
+	char name[16];
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "%zu", i);
+		ok &= names_find(&names, name) == i;
+		names_add(&names, name);
+	}
+	for (i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "%zu", i);
+		ok &= names_find(&names, name) == i && !strcmp(names.v[i], name);
+	}
+	result(ok, "names have numbers");
+	names_free(&names);
+}
+
 static void test_parse(void)
 {
 	uint64_t a, b;
@@ -179,168 +222,6 @@ static void test_parse(void)
 	ok = ok && parse_range("7f00-0x8000", &a, &b) && a == 0x7f00 && b == 0x8000 &&
 	     !parse_range("8-8", &a, &b) && !parse_range("8", &a, &b);
 	result(ok, "sizes, seconds and ranges");
-}
-
-/* A recording of so many looks, one a second; pages 100 to 100 + pages each. */
-static char *make_file(size_t looks, uint64_t pages, uint64_t rss, size_t *len)
-{
-	struct recording_head head = {
-		.page_size = 4096, .start_ns = 5, .interval_ns = SECOND, .pid = 7,
-		.command = (char *)"a command",
-	};
-	struct recorder r;
-	struct maps maps = { };
-	char *text = NULL;
-	FILE *file = open_memstream(&text, len);
-	size_t i;
-
-	recorder_begin(&r, file, &head);
-	maps_add(&maps, 0x10000, 0x20000, VMA_READ, "below", 5);
-	maps_add(&maps, 100 << 12, 4000 << 12, VMA_READ | VMA_WRITE | VMA_TRACKED, "here", 4);
-	maps_add(&maps, 4000ULL << 12, 4001ULL << 12, VMA_WRITE | VMA_TRACKED, "here", 4);
-	recorder_maps(&r, &maps);
-	for (i = 0; i < looks; i++) {
-		struct sample sample = {
-			.when = i * SECOND, .cost_ns = 10, .rss_pages = rss,
-			.flags = i ? 0 : SAMPLE_FRESH,
-		};
-
-		if (i)
-			extents_add(&sample.written, 100, 100 + pages);
-		recorder_sample(&r, &sample);
-		extents_free(&sample.written);
-	}
-	recorder_end(&r, END_STOPPED);
-	fclose(file);
-	maps_free(&maps);
-	return text;
-}
-
-static bool read_back(struct recording *rec, const char *text, size_t len, char *why)
-{
-	FILE *file = fmemopen((void *)text, len, "r");
-	bool ok = recording_read(rec, file, why);
-
-	fclose(file);
-	return ok;
-}
-
-static void test_file(void)
-{
-	char why[WHY_LEN];
-	struct recording rec;
-	size_t len;
-	char *text = make_file(5, 10, 300, &len);
-	bool ok;
-
-	ok = read_back(&rec, text, len, why) && !*why && rec.nr == 5 && rec.nr_maps == 1 &&
-	     rec.ending == END_STOPPED && rec.head.pid == 7 &&
-	     !strcmp(rec.head.command, "a command") && rec.maps[0].nr == 3 &&
-	     !strcmp(rec.maps[0].v[2].name, "here") && rec.maps[0].v[1].start == 100 << 12 &&
-	     rec.samples[4].when == 4 * SECOND && rec.samples[4].rss_pages == 300 &&
-	     !rec.samples[0].written.nr && extents_pages(&rec.samples[4].written) == 10;
-	result(ok, "a recording comes back");
-	recording_free(&rec);
-	free(text);
-}
-
-static void test_cut(void)
-{
-	char why[WHY_LEN];
-	struct recording rec;
-	size_t len, at, last = 0;
-	char *text = make_file(8, 10, 300, &len);
-	bool ok = true, readable;
-
-	for (at = 1; at < len; at++) {
-		readable = read_back(&rec, text, at, why);
-		ok &= *why && (!readable || (rec.nr >= last && !rec.ending));
-		if (!readable)
-			continue;
-		last = rec.nr;
-		recording_free(&rec);
-	}
-	result(ok && last == 8, "a recording cut anywhere is read up to there, and says so");
-	free(text);
-}
-
-static void test_damage(void)
-{
-	char why[WHY_LEN];
-	struct recording rec;
-	size_t len, i;
-	char *text = make_file(8, 10, 300, &len), *bad = malloc(len);
-	int round, changes;
-	bool ok = true;
-
-	/* Any byte that changes is noticed, or is after the end. */
-	for (i = 0; i < len; i++) {
-		memcpy(bad, text, len);
-		bad[i] ^= 1 + random_below(255);
-		if (!read_back(&rec, bad, len, why))
-			continue;
-		ok &= *why;
-		recording_free(&rec);
-	}
-	result(ok, "a byte that changed is noticed");
-	for (round = 0; round < 20000; round++) {
-		memcpy(bad, text, len);
-		for (changes = 1 + random_below(8); changes; changes--)
-			bad[8 + random_below(len - 8)] = random_below(256);
-		if (read_back(&rec, bad, 8 + random_below(len - 8), why))
-			recording_free(&rec);
-	}
-	result(true, "files of nonsense do no harm");
-	free(bad);
-	free(text);
-}
-
-/* Blocks whose checksum is right, of content that is not. */
-static void test_nonsense(void)
-{
-	static const char types[] = "HMSEX";
-	char why[WHY_LEN];
-	struct recording rec;
-	size_t len, size;
-	char *good = make_file(2, 3, 4, &size), *text;
-	int round, blocks, i;
-
-	/* Up to the end block: a type, a length, one byte, a checksum. */
-	size -= 7;
-	for (round = 0; round < 20000; round++) {
-		FILE *file = open_memstream(&text, &len);
-
-		fwrite(good, 1, size, file);
-		for (blocks = 1 + random_below(3); blocks; blocks--) {
-			uint8_t type = types[random_below(5)], content[40];
-			const uint8_t length = random_below(sizeof(content));
-			uint32_t sum;
-
-			for (i = 0; i < length; i++)
-				content[i] = random_below(3) ? random_below(6) : random_below(256);
-			sum = checksum(checksum(CHECKSUM_BEGIN, &type, 1), content, length);
-			fprintf(file, "%c%c", type, length);
-			fwrite(content, 1, length, file);
-			for (i = 0; i < 4; i++)
-				fputc(sum >> 8 * i, file);
-		}
-		fclose(file);
-		if (read_back(&rec, text, len, why)) {
-			struct heat heat;
-			struct summary summary;
-			struct migration m = { .bandwidth = 1, .downtime_ns = 1 };
-
-			heat_make(&heat, &rec, 8, 8, NULL);
-			heat_free(&heat);
-			summary_make(&summary, &rec);
-			summary_free(&summary);
-			migrate(&m, &rec);
-			recording_free(&rec);
-		}
-		free(text);
-	}
-	result(true, "nonsense with the right checksum does no harm");
-	free(good);
 }
 
 static void test_heat(void)
@@ -445,6 +326,86 @@ static void test_summary(void)
 	free(text);
 }
 
+/* A mapping that moves one of its ends at a time is one, and others are others. */
+static void test_summary_rows(void)
+{
+	struct recording rec = { .head.page_size = 4096 };
+	struct sample samples[3] = { };
+	struct maps maps[3] = { };
+	static const char one[] = "one", two[] = "two";
+	struct summary summary;
+	bool ok;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		samples[i].maps = i;
+		extents_add(&samples[i].written, 90, 210);
+		/* Grows at its end, then at its start. */
+		maps_borrow(&maps[i], (i < 2 ? 100 : 95) << 12, (i ? 160 : 150) << 12, 0, one);
+		maps_borrow(&maps[i], 160 << 12, 170 << 12, 0, two);
+		maps_borrow(&maps[i], (190 + i) << 12, (200 + i) << 12, 0, one);
+	}
+	rec.samples = samples;
+	rec.maps = maps;
+	rec.nr = 3;
+	rec.nr_maps = 3;
+	summary_make(&summary, &rec);
+	ok = summary.nr == 5 && summary.rows[0].written == 50 + 60 + 65 &&
+	     summary.rows[0].vma.start == 95 << 12 && summary.rows[1].written == 30 &&
+	     summary.rows[1].vma.name == two && summary.rows[4].written == 10;
+	result(ok, "a mapping that grows is one, one that moves is another");
+	summary_free(&summary);
+	for (i = 0; i < 3; i++) {
+		maps_free(&maps[i]);
+		extents_free(&samples[i].written);
+	}
+}
+
+/* By the definition: look after look. */
+static uint64_t written_slowly(const struct recording *rec, uint64_t from, uint64_t to)
+{
+	const uint64_t all = recording_length(rec);
+	struct extents written = { };
+	uint64_t at = 0, pages;
+	size_t i;
+
+	for (i = 0; i < rec->nr; at = rec->samples[i++].when)
+		if ((rec->samples[i].when > from && at < to) || at + all < to)
+			extents_union(&written, &rec->samples[i].written);
+	pages = extents_pages(&written);
+	extents_free(&written);
+	return pages;
+}
+
+static void test_rounds(void)
+{
+	struct recording rec = { .head.page_size = 4096 };
+	struct sample samples[8] = { };
+	uint64_t when = 0, from, length;
+	bool ok = true;
+	int round, i;
+
+	rec.samples = samples;
+	rec.nr = 8;
+	for (i = 0; i < 8; i++) {
+		when += 1 + random_below(3);
+		samples[i].when = when;
+		random_set(&samples[i].written);
+	}
+	for (round = 0; round < 2000; round++) {
+		from = random_below(when);
+		/* Longer than any look, so that none counts in part. */
+		length = 4 + random_below(when);
+		if (length > when)
+			length = when;
+		ok &= written_between(&rec, from, length) ==
+		      written_slowly(&rec, from, from + length);
+	}
+	result(ok, "what was written in a round");
+	for (i = 0; i < 8; i++)
+		extents_free(&samples[i].written);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -453,14 +414,15 @@ int main(int argc, char **argv)
 	test_recent();
 	test_varint();
 	test_maps();
+	test_overlap();
 	test_parse();
-	test_file();
-	test_cut();
-	test_damage();
-	test_nonsense();
+	test_names();
+	test_recordings();
 	test_heat();
 	test_migrate();
 	test_summary();
+	test_summary_rows();
+	test_rounds();
 	printf("1..%u\n", number);
 	return failed ? 1 : 0;
 }
