@@ -5,10 +5,11 @@
 #include "target.h"
 #include "util.h"
 
-int inject_uffd(pid_t pid, int pidfd, char *why)
+int inject_uffd(pid_t pid, int pidfd, int *number, char *why)
 {
 	(void)pid;
 	(void)pidfd;
+	(void)number;
 	because(why, "on this architecture pagescan cannot have a process make a userfaultfd");
 	return -EOPNOTSUPP;
 }

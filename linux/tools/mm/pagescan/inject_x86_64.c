@@ -10,7 +10,8 @@
  *    decides from the registers, when the thread leaves a stop of its signal
  *    code. So it leaves the last time from such a stop, with its registers.
  *  - Some system calls are not restarted, but fail with EINTR, though no signal
- *    came (see signal(7)). These are made again by hand, if no signal waits.
+ *    came (see signal(7)). These get the result that has the kernel decide as for
+ *    the others: EINTR if a handler runs, else restarted.
  *  - Restartable sequences: inside of one the thread may not be sent away.
  *  - Who filters system calls (seccomp) or has them dispatched to himself
  *    (prctl(2)) could kill the process for ours: there nothing is tried.
@@ -24,15 +25,12 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/userfaultfd.h>
 
 #include "inject.h"
-#include "maps.h"
 #include "target.h"
 #include "util.h"
 
@@ -50,7 +48,6 @@
 #define REQUEST_GETSIGMASK	0x420a
 #define REQUEST_SETSIGMASK	0x420b
 #define REQUEST_GET_SYSCALL	0x420e
-#define REQUEST_GET_RSEQ	0x420f
 
 /* What REQUEST_GET_SYSCALL begins with, at the end of a system call. */
 #define SYSCALL_OP_EXIT		2
@@ -59,11 +56,12 @@
 #define SI_SYS_SECCOMP		1
 #define SI_SYS_USER_DISPATCH	2
 
-/* The segment of code of 64 and of 32 bits. */
-#define CS_64			0x33
-#define CS_32			0x23
+/* What the kernel returns inside for a call to be restarted if no handler runs. */
+#define ERESTARTNOHAND		514
 
 #define STOP_LIMIT_NS		2000000000ULL
+/* How long to wait for a moment that is better for the thread's own call. */
+#define PATIENCE_NS		500000000ULL
 #define TRIES			200
 
 /* What ended a wait. */
@@ -73,18 +71,18 @@ enum stop {
 	STOP_SIGNAL,		/* a signal is about to be delivered */
 };
 
-static int gone(struct thread *t)
+int thread_gone(struct thread *t)
 {
 	because(t->why, "the process ended meanwhile");
 	return -ESRCH;
 }
 
-static int request(struct thread *t, int what, uintptr_t addr, void *data)
+int thread_request(struct thread *t, int what, uintptr_t addr, void *data)
 {
 	if (ptrace(what, t->tid, (void *)addr, data) >= 0)
 		return 0;
 	if (errno == ESRCH)
-		return gone(t);
+		return thread_gone(t);
 	because(t->why, "ptrace: %s", strerror(errno));
 	return -errno;
 }
@@ -94,29 +92,36 @@ static int resume(struct thread *t, int how)
 	const uintptr_t signal = t->signal;
 
 	t->signal = 0;
-	return request(t, how, 0, (void *)signal);
+	return thread_request(t, how, 0, (void *)signal);
 }
 
-/* The next stop of the thread: an enum stop or -errno. */
+/*
+ * The next stop of the thread: an enum stop or -errno. Once it is sent away there
+ * is no way but to wait; when that takes long, it is asked to stop where it is.
+ */
 static int wait_stop(struct thread *t)
 {
 	const uint64_t limit = now_ns() + STOP_LIMIT_NS;
-	const struct timespec pause = { .tv_nsec = 50000 };
+	struct timespec pause = { .tv_nsec = 50000 };
 	int status;
 	pid_t got;
 
 	while ((got = waitpid(t->tid, &status, __WALL | WNOHANG)) != t->tid) {
 		if (got < 0)
-			return gone(t);
-		/* Once it is sent away there is no way but to wait. */
-		if (!t->sent && now_ns() > limit) {
+			return thread_gone(t);
+		if (now_ns() > limit && !t->sent) {
 			because(t->why, "it did not stop for 2 s: it hangs in the kernel");
 			return -EAGAIN;
+		}
+		if (now_ns() > limit && !t->late) {
+			t->late = true;
+			pause.tv_nsec = 10000000;
+			ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL);
 		}
 		nanosleep(&pause, NULL);
 	}
 	if (!WIFSTOPPED(status))
-		return gone(t);
+		return thread_gone(t);
 	if (status >> 16 == PTRACE_EVENT_STOP)
 		return STOP_EVENT;
 	if (WSTOPSIG(status) == (SIGTRAP | 0x80))
@@ -125,38 +130,48 @@ static int wait_stop(struct thread *t)
 	return STOP_SIGNAL;
 }
 
-/* Stop the thread in the kernel's signal code, delivering what comes before. */
-static int interrupt(struct thread *t)
-{
-	int ret = request(t, PTRACE_INTERRUPT, 0, NULL);
-
-	while (!ret) {
-		ret = wait_stop(t);
-		if (ret == STOP_EVENT || ret < 0)
-			return ret < 0 ? ret : 0;
-		ret = resume(t, PTRACE_CONT);
-	}
-	return ret;
-}
-
 static int get_regs(struct thread *t, struct user_regs_struct *regs)
 {
-	return request(t, PTRACE_GETREGS, 0, regs);
+	return thread_request(t, PTRACE_GETREGS, 0, regs);
 }
 
 static int set_regs(struct thread *t, struct user_regs_struct *regs)
 {
-	return request(t, PTRACE_SETREGS, 0, regs);
+	return thread_request(t, PTRACE_SETREGS, 0, regs);
 }
 
-/* The thread is as it was, but for the stop that it is in. */
-static int restore(struct thread *t)
+/*
+ * In a stop of the signal code: read its registers. If its system call fails only
+ * for us, give it the result of one that waits for a signal: then the kernel
+ * decides, whenever the thread leaves, and with what is pending by then.
+ */
+static int own_regs(struct thread *t)
 {
-	int mask = request(t, REQUEST_SETSIGMASK, sizeof(t->sigmask), &t->sigmask);
-	int regs = set_regs(t, &t->regs);
+	int ret = get_regs(t, &t->regs);
 
-	t->sent = false;
-	return mask ? mask : regs;
+	if (ret || !call_failed_for_us(t))
+		return ret;
+	t->regs.rax = -(long)ERESTARTNOHAND;
+	return set_regs(t, &t->regs);
+}
+
+/* Stop the thread in the kernel's signal code, delivering what comes before. */
+static int interrupt(struct thread *t)
+{
+	int ret = thread_request(t, PTRACE_INTERRUPT, 0, NULL);
+
+	while (!ret) {
+		ret = wait_stop(t);
+		if (ret < 0)
+			return ret;
+		if (ret == STOP_EVENT)
+			return own_regs(t);
+		/* Also for us a signal comes that it ignores. */
+		ret = own_regs(t);
+		if (!ret)
+			ret = resume(t, PTRACE_CONT);
+	}
+	return ret;
 }
 
 static bool may_filter(struct thread *t)
@@ -170,115 +185,27 @@ static int filtered(struct thread *t)
 	return -EOPNOTSUPP;
 }
 
-/* Inside a restartable sequence the kernel would abort it behind its back. */
-static bool in_rseq(struct thread *t)
+static int frozen(struct thread *t)
 {
-	struct { uint64_t addr; uint32_t size, signature, flags, pad; } conf = { };
-	struct { uint32_t version, flags; uint64_t start, length, abort; } cs;
-	uint64_t pointer;
-
-	if (ptrace(REQUEST_GET_RSEQ, t->tid, sizeof(conf), &conf) <= 0 || !conf.addr)
-		return false;
-	/* struct rseq: cpu_id_start, cpu_id, then the pointer */
-	if (pread(t->mem, &pointer, sizeof(pointer), conf.addr + 8) != sizeof(pointer) ||
-	    !pointer)
-		return false;
-	if (pread(t->mem, &cs, sizeof(cs), pointer) != sizeof(cs))
-		return true;
-	return t->regs.rip - cs.start < cs.length;
-}
-
-/* Look for two bytes in a mapping; its address, or 0. */
-static uint64_t find_bytes(struct thread *t, const struct vma *vma, const char *bytes)
-{
-	size_t len = vma->end - vma->start;
-	uint64_t found = 0;
-	ssize_t got;
-	char *code, *at;
-
-	code = xcalloc(len, 1);
-	got = pread(t->mem, code, len, vma->start);
-	at = got > 0 ? memmem(code, got, bytes, 2) : NULL;
-	if (at)
-		found = vma->start + (at - code);
-	free(code);
-	return found;
-}
-
-/* Where is an instruction for a system call, of the width that runs now? */
-static int find_insn(struct thread *t)
-{
-	struct maps maps = { };
-	char path[40];
-	size_t i;
-	int fd;
-
-	t->insn = 0;
-	t->narrow = t->regs.cs == CS_32;
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)t->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return gone(t);
-	maps_read(&maps, fd);
-	close(fd);
-	for (i = 0; i < maps.nr && !t->insn; i++)
-		if (!strcmp(maps.v[i].name, "[vdso]"))
-			t->insn = find_bytes(t, &maps.v[i], t->narrow ? "\xcd\x80" : "\x0f\x05");
-	maps_free(&maps);
-	if (t->insn)
-		return 0;
-	because(t->why, "it has no vDSO of %d bits to do a system call with", t->narrow ? 32 : 64);
-	return -EOPNOTSUPP;
-}
-
-/* Its memory, which is that of another program once it has executed that. */
-static int open_mem(struct thread *t)
-{
-	char path[40];
-
-	if (t->mem >= 0)
-		close(t->mem);
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)t->tid);
-	t->mem = open(path, O_RDONLY | O_CLOEXEC);
-	if (t->mem >= 0)
-		return 0;
-	if (errno == ENOENT || errno == ESRCH)
-		return gone(t);
-	because(t->why, "no right to its memory (%s: %s)", path, strerror(errno));
-	return -errno;
-}
-
-/*
- * Stopped: is this a point from which it may be sent away? 0, -EAGAIN for not
- * here, or -errno.
- */
-static int look_around(struct thread *t)
-{
-	int ret = get_regs(t, &t->regs);
-
-	if (!ret)
-		ret = open_mem(t);
-	if (ret)
-		return ret;
-	if (t->regs.cs != CS_64 && t->regs.cs != CS_32)
-		return -EAGAIN;
-	if (may_filter(t))
-		return filtered(t);
-	if (in_rseq(t))
-		return -EAGAIN;
-	return find_insn(t);
+	because(t->why, "its control group is frozen");
+	return -EAGAIN;
 }
 
 static int stop_safely(struct thread *t)
 {
 	const struct timespec pause = { .tv_nsec = 300000 };
+	char where[WHY_LEN];
 	int i, ret;
 
 	for (i = 0; i < TRIES; i++) {
 		ret = interrupt(t);
 		if (ret)
 			return ret;
-		ret = look_around(t);
+		if (may_filter(t))
+			return filtered(t);
+		if (target_frozen(t->tid))
+			return frozen(t);
+		ret = thread_place(t);
 		if (ret != -EAGAIN)
 			return ret;
 		ret = resume(t, PTRACE_CONT);
@@ -286,7 +213,8 @@ static int stop_safely(struct thread *t)
 			return ret;
 		nanosleep(&pause, NULL);
 	}
-	because(t->why, "there was no moment at which it could be interrupted safely");
+	memcpy(where, t->why, sizeof(where));
+	because(t->why, "there was no moment to interrupt it: %.200s", where);
 	return -EBUSY;
 }
 
@@ -296,32 +224,49 @@ static bool refuses(int si_code)
 }
 
 /*
+ * A SIGSYS is about to be delivered. Either it says that the thread may not do
+ * our call, or somebody has sent it, for later.
+ */
+static int take_sigsys(struct thread *t)
+{
+	siginfo_t info = { };
+
+	t->signal = 0;
+	if (ptrace(PTRACE_GETSIGINFO, t->tid, NULL, &info) || !refuses(info.si_code)) {
+		t->has_held = true;
+		t->held = info;
+		return 0;
+	}
+	because(t->why, "its system calls are dispatched to itself (prctl(2))");
+	t->settled = true;
+	return -EOPNOTSUPP;
+}
+
+/*
  * The thread is on its way to, or from, a system call that we sent it to; take
  * it to where the call begins or ends. Of signals only those come that cannot be
- * kept waiting. SIGSYS says that it may not do this call.
+ * kept waiting. In any other stop on this way, the call was not entered yet.
  */
 static int next_syscall_stop(struct thread *t)
 {
-	siginfo_t info;
 	int ret;
 
 	for (;;) {
 		ret = resume(t, PTRACE_SYSCALL);
+		if (!ret)
+			ret = wait_stop(t);
+		if (ret == STOP_SYSCALL || ret < 0)
+			return ret < 0 ? ret : 0;
+		if (ret == STOP_EVENT && t->late && target_frozen(t->tid)) {
+			t->settled = true;
+			return frozen(t);
+		}
+		t->late = t->late && ret != STOP_EVENT;
+		if (ret != STOP_SIGNAL || t->signal != SIGSYS)
+			continue;
+		ret = take_sigsys(t);
 		if (ret)
 			return ret;
-		ret = wait_stop(t);
-		if (ret < 0)
-			return ret;
-		if (ret == STOP_SYSCALL)
-			return 0;
-		if (ret == STOP_EVENT || t->signal != SIGSYS)
-			continue;
-		/* One that somebody sent is still to be delivered. */
-		if (!ptrace(PTRACE_GETSIGINFO, t->tid, NULL, &info) && refuses(info.si_code))
-			t->signal = 0;
-		because(t->why, "its system calls are dispatched to itself (prctl(2))");
-		t->refused = true;
-		return -EOPNOTSUPP;
 	}
 }
 
@@ -334,7 +279,7 @@ static int finish_syscall(struct thread *t)
 	do {
 		ret = next_syscall_stop(t);
 		if (!ret)
-			ret = request(t, REQUEST_GET_SYSCALL, sizeof(info), info);
+			ret = thread_request(t, REQUEST_GET_SYSCALL, sizeof(info), info);
 	} while (!ret && info[0] != SYSCALL_OP_EXIT);
 	return ret;
 }
@@ -364,10 +309,32 @@ static int do_syscall(struct thread *t, int nr, uint64_t arg, long *result)
 	return 0;
 }
 
+/*
+ * Have it close its own. Not if another thread has closed it, which can have
+ * something else by that number by now.
+ */
+static int close_there(struct thread *t, int made)
+{
+	long closed;
+	int ret;
+
+	if (!target_has_uffd(t->tid, made))
+		return 0;
+	ret = do_syscall(t, t->narrow ? 6 : 3, made, &closed);
+	if (!ret && !closed)
+		return 0;
+	if (ret == -ESRCH)
+		return ret;
+	because(t->why, "%s: it still has its userfaultfd, number %d",
+		ret == -EAGAIN ? "its control group was frozen meanwhile" : "close() failed",
+		made);
+	return ret ? ret : -EIO;
+}
+
 static int take_uffd(struct thread *t, int pidfd)
 {
-	long made, closed;
 	int ret, uffd;
+	long made;
 
 	ret = do_syscall(t, t->narrow ? 374 : 323, O_CLOEXEC | UFFD_USER_MODE_ONLY, &made);
 	if (ret)
@@ -376,108 +343,143 @@ static int take_uffd(struct thread *t, int pidfd)
 		because(t->why, "userfaultfd() in the process: %s", strerror(-made));
 		return made == -ENOSYS ? -EOPNOTSUPP : (int)made;
 	}
+	t->number = made;
 	uffd = syscall(SYS_pidfd_getfd, pidfd, (int)made, 0);
 	if (uffd < 0) {
 		ret = -errno;
 		because(t->why, "pidfd_getfd: %s", strerror(errno));
+	} else if (!target_has_uffd(getpid(), uffd)) {
+		ret = -EAGAIN;
+		because(t->why, "another thread closed the userfaultfd");
+	} else {
+		ret = close_there(t, made);
 	}
-	if (do_syscall(t, t->narrow ? 6 : 3, made, &closed) || closed) {
-		because(t->why, "the process did not close its userfaultfd again");
-		ret = -EIO;
-	}
+	if (uffd < 0)
+		close_there(t, made);
 	if (ret && uffd >= 0)
 		close(uffd);
 	return ret ? ret : uffd;
 }
 
-/* Make the same system call again: as the kernel restarts one. */
-static int repeat_syscall(struct thread *t)
+/*
+ * Have it get the SIGSYS that it was sent, with what came with it; it then stops
+ * to be given that. Where it blocks that, it waits, from us.
+ */
+static void send_held(struct thread *t)
 {
-	t->regs.rax = t->regs.orig_rax;
-	t->regs.orig_rax = -1;
-	t->regs.rip -= 2;
-	return set_regs(t, &t->regs);
+	const bool blocked = t->sigmask & 1ULL << (SIGSYS - 1);
+	int ret;
+
+	if (blocked && !syscall(SYS_rt_tgsigqueueinfo, t->tid, t->tid, SIGSYS, &t->held))
+		return;
+	ret = syscall(SYS_tgkill, t->tid, t->tid, SIGSYS);
+	while (!blocked && !ret && t->signal != SIGSYS) {
+		ret = resume(t, PTRACE_CONT);
+		if (!ret)
+			ret = wait_stop(t) < 0;
+	}
+	if (t->signal == SIGSYS)
+		ptrace(PTRACE_SETSIGINFO, t->tid, NULL, &t->held);
 }
 
 /*
- * It has its own registers again, but is at the end of our system call: take it
- * from there into the signal code, which comes before user mode.
+ * Give the thread what is its own, and take it into the signal code, where the
+ * kernel sees to system calls; that comes before user mode. It is told to go there
+ * first, which holds even if we are killed then.
  */
-static int settle(struct thread *t)
+static void settle(struct thread *t)
 {
-	int ret = request(t, PTRACE_INTERRUPT, 0, NULL);
+	int ret = 0;
 
+	if (!t->settled)
+		ret = thread_request(t, PTRACE_INTERRUPT, 0, NULL);
 	if (!ret)
+		ret = thread_request(t, REQUEST_SETSIGMASK, sizeof(t->sigmask), &t->sigmask);
+	if (!ret)
+		ret = set_regs(t, &t->regs);
+	t->sent = false;
+	if (!ret && !t->settled) {
 		ret = resume(t, PTRACE_CONT);
-	if (!ret)
-		ret = wait_stop(t);
-	return ret < 0 ? ret : 0;
-}
-
-/* Let it go from a stop in the kernel's signal code. */
-static void release(struct thread *t)
-{
-	if (!t->signal && call_failed_for_us(t))
-		repeat_syscall(t);
-	ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(uintptr_t)t->signal);
+		if (!ret)
+			ret = wait_stop(t);
+	}
+	if (ret >= 0 && t->has_held)
+		send_held(t);
 }
 
 static int inject(struct thread *t, int pidfd)
 {
 	uint64_t mask = ~(1ULL << (SIGSYS - 1));
-	int ret, settled;
+	char why[WHY_LEN];
+	int ret;
 
-	ret = request(t, REQUEST_GETSIGMASK, sizeof(t->sigmask), &t->sigmask);
+	ret = thread_request(t, REQUEST_GETSIGMASK, sizeof(t->sigmask), &t->sigmask);
 	if (ret)
 		return ret;
-	ret = request(t, REQUEST_SETSIGMASK, sizeof(mask), &mask);
+	ret = thread_request(t, REQUEST_SETSIGMASK, sizeof(mask), &mask);
 	if (!ret)
 		ret = take_uffd(t, pidfd);
-	/*
-	 * Whatever it was, the thread gets back what is its own. Where a system
-	 * call was refused it is in the signal code already.
-	 */
-	settled = restore(t);
-	if (!settled && !t->refused)
-		settled = settle(t);
-	if (settled && ret >= 0) {
-		close(ret);
-		ret = settled;
-	}
+	/* What goes wrong from here on has another reason, or none that matters. */
+	memcpy(why, t->why, sizeof(why));
+	settle(t);
+	memcpy(t->why, why, sizeof(why));
 	return ret;
 }
 
 static int seize(struct thread *t)
 {
-	long long tracer = target_status(t->tid, "TracerPid", 10);
+	const long long tracer = target_status(t->tid, "TracerPid", 10);
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	int tries = 10;
 
 	if (tracer > 0) {
 		because(t->why, "process %lld traces it already", tracer);
 		return -EBUSY;
 	}
-	if (!ptrace(PTRACE_SEIZE, t->tid, NULL, (void *)PTRACE_O_TRACESYSGOOD))
-		return 0;
+	/* Also while another thread executes a program there is no right, for a moment. */
+	do {
+		if (!ptrace(PTRACE_SEIZE, t->tid, NULL, (void *)PTRACE_O_TRACESYSGOOD))
+			return 0;
+		if (errno != EPERM)
+			break;
+		nanosleep(&pause, NULL);
+		errno = EPERM;
+	} while (--tries);
 	if (errno == ESRCH)
-		return gone(t);
+		return thread_gone(t);
 	because(t->why, "no right to trace it (ptrace: %s)", strerror(errno));
 	return -errno;
 }
 
-int inject_uffd(pid_t pid, int pidfd, char *why)
+static void be_patient(pid_t tid)
+{
+	const uint64_t limit = now_ns() + PATIENCE_NS;
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	while (call_would_be_cut(tid) && now_ns() < limit)
+		nanosleep(&pause, NULL);
+}
+
+int inject_uffd(pid_t pid, int pidfd, int *number, char *why)
 {
 	struct thread t = { .tid = pid, .mem = -1, .why = why };
 	int ret;
 
 	if (may_filter(&t))
 		return filtered(&t);
+	if (target_frozen(pid))
+		return frozen(&t);
+	be_patient(pid);
 	ret = seize(&t);
 	if (!ret) {
 		ret = stop_safely(&t);
 		if (!ret)
 			ret = inject(&t, pidfd);
-		release(&t);
+		/* From a stop in the signal code. */
+		ptrace(PTRACE_DETACH, t.tid, NULL, (void *)(uintptr_t)t.signal);
 	}
 	if (t.mem >= 0)
 		close(t.mem);
+	*number = t.number;
 	return ret;
 }

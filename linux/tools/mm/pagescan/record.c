@@ -153,6 +153,8 @@ static void record_look(struct session *s)
 		.written = s->look.written,
 	};
 
+	if (s->look.blind)
+		return;
 	if (!s->looks || !maps_equal(&s->maps, &s->tracker.maps)) {
 		recorder_maps(&s->recorder, &s->tracker.maps);
 		maps_copy(&s->maps, &s->tracker.maps);

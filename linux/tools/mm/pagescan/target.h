@@ -22,22 +22,36 @@
 int target_open(pid_t pid, char *why);
 /* Has the process of this pidfd ended, or does it within so many ms? A zombie has. */
 bool target_ended(int pidfd, int timeout_ms);
+/* Is it in a control group that is frozen? False if that cannot be seen. */
+bool target_frozen(pid_t pid);
 /* A field of /proc/PID/status as a number; -1 if it is not there. */
 long long target_status(pid_t pid, const char *field, int base);
-/* The name of the program; "?" if it is not known. In one static buffer. */
+/*
+ * The name of the program, clean for a terminal; "?" if it is not known. In one
+ * static buffer.
+ */
 const char *target_name(pid_t pid);
 
 /*
- * Have the process make a userfaultfd, and get it. A descriptor, or -errno and
+ * Have the process make a userfaultfd, and get it; number is what the process had
+ * it by. A descriptor, or -errno and
  * the reason in why: -EPERM, -EACCES no right; -ESRCH it ended; -EBUSY somebody
- * else traces it; -EOPNOTSUPP it cannot be done to this process.
+ * else traces it; -EAGAIN not now; -EOPNOTSUPP it cannot be done to this process.
  *
  * A process of its own does it, in a session of its own, so that it comes to an
- * end also if we are killed meanwhile.
+ * end also if we are killed meanwhile. -EINTR: we were asked to stop, and it still
+ * waits, for a thaw for example, to let the process go as it was.
  */
-int target_uffd(pid_t pid, int pidfd, char *why);
+int target_uffd(pid_t pid, int pidfd, int *number, char *why);
+/*
+ * What another thread forks meanwhile gets a copy, too. Its PID, if a child has a
+ * userfaultfd by that number; else 0.
+ */
+pid_t target_child_with(pid_t pid, int number);
+/* Is this number of a process a userfaultfd? */
+bool target_has_uffd(pid_t pid, int number);
 
 /* inject_*.c: what that process does. */
-int inject_uffd(pid_t pid, int pidfd, char *why);
+int inject_uffd(pid_t pid, int pidfd, int *number, char *why);
 
 #endif

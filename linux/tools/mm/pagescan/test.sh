@@ -14,7 +14,8 @@ set -eu
 pagescan=$1/pagescan victim=$1/victim victim32=$1/victim32 seconds=${2:-2}
 work=$(mktemp -d)
 pid=
-trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+group=
+trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true; leave_group; rm -rf "$work"' EXIT
 
 number=0
 failed=0
@@ -119,6 +120,87 @@ refused()
 	result "$rc" "$3" "$work/victim" "$work/out"
 }
 
+# enter_group VERSION: the victim is in a control group that can be frozen, by
+# freeze 1, and thawed, by freeze 0.
+enter_group()
+{
+	version=$1
+	mkdir "$work/cgroup"
+	case $version in
+	1) mount -t cgroup -o freezer none "$work/cgroup" 2>"$work/out" ;;
+	2) mount -t cgroup2 none "$work/cgroup" 2>"$work/out" ;;
+	esac || { rmdir "$work/cgroup"; return 1; }
+	group=$work/cgroup/pagescan-test.$$
+	mkdir "$group" "$group.frozen" && echo "$pid" >"$group/cgroup.procs"
+	# The kernel changes its code when the first group is frozen, and back after
+	# the last; QEMU's emulation of two processors has been seen to take that for
+	# a breakpoint for ever. So one is frozen all the time.
+	[ "$version" = 2 ] || echo FROZEN >"$group.frozen/freezer.state"
+}
+
+freeze()
+{
+	case $version$1 in
+	10) echo THAWED >"$group/freezer.state" ;;
+	11) echo FROZEN >"$group/freezer.state" ;;
+	2*) echo "$1" >"$group/cgroup.freeze" ;;
+	esac
+}
+
+leave_group()
+{
+	[ -n "$group" ] || return 0
+	freeze 0 || true
+	[ -z "$pid" ] || echo "$pid" >"$work/cgroup/cgroup.procs" || true
+	[ "$version" = 2 ] || echo THAWED >"$group.frozen/freezer.state"
+	rmdir "$group" "$group.frozen" || true
+	umount "$work/cgroup" && rmdir "$work/cgroup"
+	group=
+}
+
+# A frozen process is left alone, at whatever moment it is frozen.
+frozen()
+{
+	version=$1
+	start "$victim" spin 1000
+	if ! enter_group "$version"; then
+		skip "a process that is frozen, version $version" "no such control group"
+		skip "one frozen at any moment, version $version" "no such control group"
+		finish || true
+		return
+	fi
+	rc=0
+	freeze 1
+	timeout 60 "$pagescan" record -q -d 0.1 -o "$work/rec" "$pid" >"$work/out" 2>&1 || true
+	grep -q 'control group is frozen' "$work/out" || rc=1
+	result "$rc" "a process that is frozen, version $version" "$work/out"
+	freeze 0
+	(
+		while freeze 1 2>/dev/null && sleep 0.01 && freeze 0; do
+			sleep 0.03
+		done
+	) &
+	freezer=$!
+	tries=0
+	attached=0
+	while running && [ "$tries" -lt 30 ]; do
+		got=0
+		timeout 60 "$pagescan" record -q -i 0.002 -d 0.005 -o "$work/rec" "$pid" \
+			>"$work/out" 2>&1 || got=$?
+		[ "$got" -ne 124 ] || break
+		[ "$got" -ne 0 ] || attached=$((attached + 1))
+		tries=$((tries + 1))
+	done
+	kill "$freezer"
+	wait "$freezer" 2>/dev/null || true
+	leave_group
+	rc=0
+	finish || rc=1
+	[ "$tries" -eq 30 ] && [ "$attached" -gt 0 ] || rc=1
+	result "$rc" "one frozen at any moment, version $version (attached $attached times)" \
+		"$work/victim" "$work/out"
+}
+
 # The kernel: on one that lacks it all, say so.
 start "$victim" exact 1000 || { echo "1..0 # SKIP the victim does not run here"; exit 4; }
 rc=0
@@ -215,12 +297,76 @@ result "$rc" "a command that there is not" "$work/out"
 
 refused seccomp 'filtered (seccomp)' "a process that filters system calls is left alone"
 refused dispatch 'dispatched' "a process that dispatches system calls is left alone"
+if [ "$(uname -m)" = x86_64 ]; then
+	refused wow 'is no process of 32 bits' "code of 32 bits in a process of 64 is left alone"
+fi
+frozen 1
+frozen 2
 start "$victim" taken 1000
 rc=0
 "$pagescan" record -d 0.2 -o "$work/rec" "$pid" >"$work/out" 2>&1 || rc=1
 grep -q 'another userfaultfd' "$work/out" || rc=1
 finish || rc=1
 result "$rc" "memory of another userfaultfd is left out, and said so" "$work/out"
+
+# Nothing at all can be tracked: that is no new program at each look.
+start "$victim" all_taken 1000
+rc=0
+"$pagescan" record -q -i 0.05 -d 0.3 -o "$work/rec" "$pid" >"$work/out" 2>&1 || rc=1
+"$pagescan" report "$work/rec" >>"$work/out" 2>&1 || rc=1
+! grep -q '^programs' "$work/out" || rc=1
+finish || rc=1
+result "$rc" "a process of which nothing can be tracked" "$work/victim" "$work/out"
+
+# A child of vfork() has its parent's memory, until it has executed something.
+start "$victim" vfork 1000
+child=$(sed -n 's/^ready //p' "$work/victim")
+rc=0
+"$pagescan" record -q -d 0.1 -o "$work/rec" "$child" >"$work/out" 2>&1 && rc=1
+grep -q vfork "$work/out" || rc=1
+result "$rc" "a child of vfork() is not taken for its parent" "$work/out"
+until [ "$(grep -c ready "$work/victim")" -gt 1 ]; do
+	sleep 0.1
+done
+rc=0
+"$pagescan" record -q -d 0.1 -o "$work/rec" "$child" >"$work/out" 2>&1 || rc=1
+result "$rc" "it is recorded once it has its own" "$work/out"
+finish || true
+
+# What is executed: by another thread than the first, while somebody traces it,
+# and what top shows of it.
+start "$victim" thread_exec 60
+rc=0
+"$pagescan" record -q -i 0.005 -d "$seconds" -o "$work/rec" "$pid" >"$work/out" 2>&1 || rc=1
+"$pagescan" report "$work/rec" >>"$work/out" 2>&1 || rc=1
+grep -q '^programs.*executed' "$work/out" || rc=1
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || true
+result "$rc" "another thread executes a program" "$work/out"
+start "$victim" exec 60
+"$pagescan" record -q -i 0.005 -d $((seconds + 1)) -o "$work/rec" "$pid" >"$work/out" 2>&1 &
+tool=$!
+sleep 0.5
+rc=0
+VICTIM_PID=$pid "$victim" trace 0.5 >/dev/null || rc=1
+wait "$tool" || rc=1
+grep -q 'for now it cannot be tracked: process [0-9]* traces it' "$work/out" || rc=1
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || true
+result "$rc" "somebody traces a process that executes a program" "$work/out"
+start "$victim" then_exec 60
+"$pagescan" top --plain -i 0.2 -n 12 "$pid" >"$work/out" 2>&1 || true
+rc=0
+grep -q 'working set: [0-9.]* MiB in' "$work/out" || rc=1
+grep 'working set' "$work/out" | tail -n 1 | grep -q '[0-9.]* KiB in 60 s' || rc=1
+finish || rc=1
+result "$rc" "top forgets what another program wrote" "$work/out"
+start "$victim" name 1000
+rc=0
+"$pagescan" top --plain -i 0.1 -n 1 "$pid" >"$work/out" 2>&1 || rc=1
+grep -qF 'a?[31mb' "$work/out" || rc=1
+finish || rc=1
+result "$rc" "a name does nothing to the terminal" "$work/out"
 
 # 256 GiB with little in it: no page tables for the rest.
 start "$victim" sparse 1000
@@ -234,9 +380,26 @@ finish || rc=1
 wait "$tool" || rc=1
 result "$rc" "holes are not filled with page tables ($tables KiB)" "$work/victim"
 
-for mode in spin epoll semop sigwait receive sleep signals suspend threads fork rseq; do
+for mode in spin epoll semop sigwait receive sleep signals suspend interrupt sigsys threads \
+	fork rseq; do
 	unnoticed "$victim" "$mode" "$mode does not notice"
 done
+
+# What another thread forks meanwhile has no share in it: how often that happens
+# is chance, but often if it forks all the time.
+start "$victim" fork_thread 1000
+attached=0
+tries=0
+rc=0
+while [ "$tries" -lt 20 ]; do
+	tries=$((tries + 1))
+	! once || attached=$((attached + 1))
+	"$pagescan" scan --required wpallowed --json "$pid" >"$work/out" 2>&1 || rc=1
+	! grep -q '"start"' "$work/out" || rc=1
+done
+finish || rc=1
+result "$rc" "children of another thread keep nothing (attached $attached times)" \
+	"$work/victim" "$work/out"
 
 # One that runs another program all the time cannot be told to end.
 rc=0
@@ -247,7 +410,7 @@ pid=
 grep -q '^fine$' "$work/victim" && [ "$attached" -gt 0 ] || rc=1
 result "$rc" "exec does not notice (attached $attached times)" "$work/victim" "$work/out"
 
-for mode in spin epoll semop sigwait receive sleep signals suspend threads; do
+for mode in spin epoll semop sigwait receive sleep signals suspend interrupt sigsys threads; do
 	if [ -x "$victim32" ]; then
 		unnoticed "$victim32" "$mode" "32 bits: $mode does not notice"
 	else

@@ -366,12 +366,15 @@ static int run(struct top *top)
 		}
 		if (ret)
 			return ret;
-		passed = top->look.fresh ? 0 : top->look.when - top->last;
+		passed = top->look.fresh || top->look.blind ? 0 : top->look.when - top->last;
+		/* The pages of another program have nothing to do with these. */
+		if (top->look.fresh || top->look.blind)
+			recent_free(&top->recent);
 		recent_note(&top->recent, &top->look.written, top->look.when);
 		recent_forget(&top->recent, window_since(top, windows[WINDOWS - 1]));
 		make_rows(top, passed);
 		/* The first look tells nothing but that it began. */
-		if (top->screen || !top->look.fresh) {
+		if (top->screen || passed) {
 			show(top, passed);
 			top->shown++;
 		}

@@ -20,7 +20,22 @@
 /* How long a process may take from having no memory to having ended. */
 #define ENDING_MS	500
 
+/* How often to try at one that forks, and how long it takes until a child is seen. */
+#define FORK_TRIES	10
+#define FORK_MS		1
+
+/* Between two tries at one that executes another program just now, and how many. */
+#define EXEC_MS		10
+#define EXEC_TRIES	20
+
 #define POPULATED	(PAGE_IS_PRESENT | PAGE_IS_SWAPPED)
+
+/* What is known of the pages of a mapping. */
+enum known {
+	KNOWN,			/* those that were written since the last look */
+	NEW,			/* nothing: its tracking begins */
+	FORGOTTEN,		/* nothing any more */
+};
 
 const char *track_mode_name(enum track_mode mode)
 {
@@ -68,11 +83,43 @@ static void close_program(struct tracker *t)
 	close_fd(&t->pagemap);
 	close_fd(&t->maps_fd);
 	extents_free(&t->tracked);
+	maps_free(&t->refused_maps);
+}
+
+/*
+ * Get a userfaultfd. A child that has one, too, would keep registered what it
+ * registers, as long as it lives; as long as nothing is, it does no harm.
+ *
+ * That the child may be there the lock of the memory says, which fork() holds
+ * while it copies that; then it takes hardly any time until it is seen. If it was
+ * not, it will be at the end: see untrack_all().
+ */
+static int take_uffd(struct tracker *t, pid_t *child, char *why)
+{
+	const uint64_t page = page_size();
+	int ret;
+
+	close_fd(&t->uffd);
+	t->uffd = target_uffd(t->pid, t->pidfd, &t->number, why);
+	/* It can be looked at, or we were not here. */
+	if (t->uffd < 0)
+		return t->uffd == -EACCES ? -EPERM : t->uffd;
+	ret = pms_setup(t->uffd);
+	if (ret) {
+		because(why, "UFFDIO_API: %s", strerror(-ret));
+		return ret;
+	}
+	/* It fails, as there is no memory so low; but it takes the lock. */
+	pms_track(t->uffd, page, 2 * page);
+	target_ended(t->pidfd, FORK_MS);
+	*child = target_child_with(t->pid, t->number);
+	return 0;
 }
 
 static int setup_uffd(struct tracker *t, char *why)
 {
-	int ret;
+	int ret, tries = FORK_TRIES;
+	pid_t child;
 
 	if (!t->has_scan) {
 		because(why, "the kernel has no PAGEMAP_SCAN");
@@ -87,18 +134,18 @@ static int setup_uffd(struct tracker *t, char *why)
 			"userfaultfd" : "userfaultfd with UFFD_FEATURE_WP_ASYNC");
 		return -EOPNOTSUPP;
 	}
-	t->uffd = target_uffd(t->pid, t->pidfd, why);
-	/* It can be looked at, or we were not here. */
-	if (t->uffd < 0)
-		return t->uffd == -EACCES ? -EPERM : t->uffd;
-	ret = pms_setup(t->uffd);
-	if (ret)
-		because(why, "UFFDIO_API: %s", strerror(-ret));
+	do {
+		ret = take_uffd(t, &child, why);
+	} while (!ret && child && --tries);
+	if (!ret && child) {
+		because(why, "it forks all the time, and process %d has the userfaultfd, too",
+			(int)child);
+		ret = -EAGAIN;
+	}
 	return ret;
 }
 
-/* The files of the program that the process runs now. */
-static int open_program(struct tracker *t, char *why)
+static int open_files(struct tracker *t, char *why)
 {
 	int ret;
 
@@ -109,14 +156,35 @@ static int open_program(struct tracker *t, char *why)
 	if (t->pagemap < 0)
 		return t->pagemap;
 	ret = pms_probe(t->pagemap);
-	if (ret && ret != -ENOTTY) {
-		because(why, "PAGEMAP_SCAN: %s", strerror(-ret));
-		return ret;
-	}
 	t->has_scan = !ret;
-	ret = t->mode == TRACK_ASYNC ? setup_uffd(t, why) : softdirty_begin(t, why);
+	if (!ret || ret == -ENOTTY)
+		return 0;
+	because(why, "PAGEMAP_SCAN: %s", strerror(-ret));
+	return ret;
+}
+
+/* Open the files of the program that the process runs now. */
+static int try_program(struct tracker *t, char *why)
+{
+	int ret;
+
+	ret = open_files(t, why);
+	if (!ret)
+		ret = t->mode == TRACK_ASYNC ? setup_uffd(t, why) : softdirty_begin(t, why);
 	if (ret)
 		close_program(t);
+	return ret;
+}
+
+/* The same, also while it executes another one: then there is none for a moment. */
+static int open_program(struct tracker *t, char *why)
+{
+	int ret, tries = EXEC_TRIES;
+
+	do {
+		ret = try_program(t, why);
+	} while (ret == -ESRCH && --tries && !target_ended(t->pidfd, EXEC_MS));
+	t->opened = !ret;
 	return ret;
 }
 
@@ -150,7 +218,7 @@ int tracker_begin_any(struct tracker *t, pid_t pid, bool soft_dirty, char *why)
 
 	if (!soft_dirty) {
 		ret = tracker_begin(t, pid, TRACK_ASYNC, why);
-		if (!ret || ret == -ESRCH || ret == -EINVAL || ret == -EACCES)
+		if (!ret || ret == -ESRCH || ret == -EINVAL || ret == -EACCES || ret == -EINTR)
 			return ret;
 		complain("cannot track by userfaultfd: %s", why);
 		first = ret;
@@ -167,17 +235,19 @@ int tracker_begin_any(struct tracker *t, pid_t pid, bool soft_dirty, char *why)
 }
 
 /* How the pages of a mapping are asked for; see tracker.h */
-static void set_filter(struct pms_scan *scan, const struct vma *vma, bool known)
+static void set_filter(struct pms_scan *scan, const struct vma *vma, enum known known)
 {
 	struct pm_scan_arg *arg = &scan->arg;
 	const bool shared = vma->flags & VMA_SHARED;
 
 	pms_written(scan, true);
-	if (!known) {
+	if (known != KNOWN) {
 		/* The VMAs may have changed: take what is tracked. */
 		arg->flags = PM_SCAN_WP_MATCHING;
 		arg->category_mask |= PAGE_IS_WPALLOWED;
 	}
+	if (known == FORGOTTEN)
+		arg->category_mask &= ~(uint64_t)PAGE_IS_WRITTEN;
 	arg->return_mask = POPULATED;
 	if (shared && vma->end - vma->start <= HOLES_LIMIT)
 		return;
@@ -188,7 +258,7 @@ static void set_filter(struct pms_scan *scan, const struct vma *vma, bool known)
 	arg->category_mask |= PAGE_IS_PFNZERO | PAGE_IS_FILE;
 }
 
-static int scan_vma(struct tracker *t, const struct vma *vma, bool known,
+static int scan_vma(struct tracker *t, const struct vma *vma, enum known known,
 		    struct look *look)
 {
 	const uint64_t page = page_size();
@@ -199,7 +269,7 @@ static int scan_vma(struct tracker *t, const struct vma *vma, bool known,
 	pms_begin(&scan, t->pagemap, vma->start, vma->end, t->vec, VEC_LEN);
 	set_filter(&scan, vma, known);
 	while ((ret = pms_next(&scan, &region)) > 0) {
-		if (!known && !(region.categories & POPULATED))
+		if (known != KNOWN && !(region.categories & POPULATED))
 			continue;
 		extents_add(&look->written, region.start / page, region.end / page);
 	}
@@ -249,19 +319,21 @@ static void register_run(struct tracker *t, size_t at)
 
 		if (!error)
 			continue;
-		t->state[i] = VMA_REFUSED;
+		/* Want of memory, or an exec, passes. */
+		t->state[i] = error == -EBUSY || error == -EINVAL || error == -EPERM ?
+			      VMA_REFUSED : VMA_FAILED;
 		t->refusal = -error;
 	}
 }
 
-static int look_at_new(struct tracker *t, size_t at, struct look *look)
+static int look_at_new(struct tracker *t, size_t at, enum known known, struct look *look)
 {
 	struct vma *vma = &t->maps.v[at];
 
-	if (t->state[at] == VMA_REFUSED)
+	if (t->state[at] >= VMA_LEFT_OUT)
 		return 0;
 	vma->flags |= VMA_TRACKED;
-	return scan_vma(t, vma, false, look);
+	return scan_vma(t, vma, known, look);
 }
 
 /* Look at one mapping, and begin to track it if it is not yet. 0 or -errno. */
@@ -275,16 +347,20 @@ static int look_at(struct tracker *t, size_t at, struct look *look)
 	if (!extents_within(&t->tracked, vma->start / page, vma->end / page)) {
 		if (vma->start >= t->run_end)
 			register_run(t, at);
-		return look_at_new(t, at, look);
+		return look_at_new(t, at, NEW, look);
 	}
-	ret = scan_vma(t, vma, true, look);
+	ret = scan_vma(t, vma, KNOWN, look);
 	if (!ret)
 		vma->flags |= VMA_TRACKED;
 	if (ret != -EPERM)
 		return ret;
-	/* Another mapping came to the same place, perhaps during the scan. */
+	/*
+	 * Another mapping came to the same place, perhaps during the scan. Mainline's
+	 * has cleared what is before it by then, and told us of none of that: all
+	 * that is there counts.
+	 */
 	register_run(t, at);
-	ret = look_at_new(t, at, &again);
+	ret = look_at_new(t, at, FORGOTTEN, &again);
 	extents_union(&look->written, &again.written);
 	look->calls += again.calls;
 	look_free(&again);
@@ -315,12 +391,15 @@ static void keep_refused(struct tracker *t)
 	size_t i;
 
 	maps_free(&t->refused_maps);
-	for (i = 0; i < t->maps.nr; i++)
+	t->refused = 0;
+	for (i = 0; i < t->maps.nr; i++) {
+		const struct vma *vma = &t->maps.v[i];
+
+		t->refused += t->state[i] > VMA_LEFT_OUT;
 		if (t->state[i] == VMA_REFUSED)
-			maps_add(&t->refused_maps, t->maps.v[i].start, t->maps.v[i].end,
-				 t->maps.v[i].flags, t->maps.v[i].name,
-				 strlen(t->maps.v[i].name));
-	t->refused = t->refused_maps.nr;
+			maps_add(&t->refused_maps, vma->start, vma->end, vma->flags, vma->name,
+				 strlen(vma->name));
+	}
 }
 
 static int async_look(struct tracker *t, struct look *look, char *why)
@@ -362,26 +441,50 @@ static uint64_t rss_pages(pid_t pid)
 	return ((rss > 0 ? rss : 0) + (swap > 0 ? swap : 0)) * 1024 / page_size();
 }
 
-/* Read the mappings; follow the process into the program that it runs now. */
-static int follow(struct tracker *t, struct look *look, char *why)
+/* Will it be possible later? */
+static bool passes(int error)
+{
+	return error == -ESRCH || error == -EAGAIN || error == -EBUSY;
+}
+
+/*
+ * It executes another program, or is about to end. If the new one cannot be
+ * tracked just now, as a debugger has it, say, the next look tries again.
+ */
+static int follow_exec(struct tracker *t, struct look *look, char *why)
 {
 	int ret;
 
-	if (t->maps_fd >= 0 && !maps_read(&t->maps, t->maps_fd) && t->maps.nr)
-		return 0;
-	if (target_ended(t->pidfd, 0))
-		return -ESRCH;
-	/* It executes another program, or is about to end. */
 	close_program(t);
+	maps_free(&t->maps);
 	ret = open_program(t, why);
+	if (ret && target_ended(t->pidfd, passes(ret) ? 0 : ENDING_MS))
+		return -ESRCH;
+	if (passes(ret)) {
+		if (!t->blind)
+			complain("for now it cannot be tracked: %s", why);
+		t->blind = true;
+		look->blind = true;
+		*why = '\0';
+		return 0;
+	}
 	if (ret)
-		return target_ended(t->pidfd, ENDING_MS) ? -ESRCH : ret;
-	t->restarts++;
-	look->fresh = true;
+		return ret;
+	t->blind = false;
 	ret = maps_read(&t->maps, t->maps_fd);
 	if (!ret && !t->maps.nr && target_ended(t->pidfd, ENDING_MS))
 		ret = -ESRCH;
 	return ret;
+}
+
+/* Read the mappings; follow the process into the program that it runs now. */
+static int follow(struct tracker *t, struct look *look, char *why)
+{
+	if (t->maps_fd >= 0 && !maps_read(&t->maps, t->maps_fd) && t->maps.nr)
+		return 0;
+	if (target_ended(t->pidfd, 0))
+		return -ESRCH;
+	return follow_exec(t, look, why);
 }
 
 int tracker_look(struct tracker *t, struct look *look, char *why)
@@ -391,11 +494,14 @@ int tracker_look(struct tracker *t, struct look *look, char *why)
 
 	extents_clear(&look->written);
 	look->calls = 0;
-	look->fresh = !t->tracked.nr;
+	look->blind = false;
 	ret = follow(t, look, why);
-	if (!ret)
+	look->fresh = t->opened;
+	if (!ret && !look->blind) {
+		t->opened = false;
 		ret = t->mode == TRACK_ASYNC ? async_look(t, look, why) :
 			softdirty_look(t, look, why);
+	}
 	if (ret && target_ended(t->pidfd, 0))
 		ret = -ESRCH;
 	if (look->fresh)
@@ -406,16 +512,39 @@ int tracker_look(struct tracker *t, struct look *look, char *why)
 	return ret;
 }
 
+/* As register_run() did it. */
+static void untrack_all(struct tracker *t)
+{
+	uint64_t start, end;
+	size_t i, first, last;
+
+	if (maps_read(&t->maps, t->maps_fd))
+		return;
+	classify(t);
+	for (i = 0; i < t->maps.nr; i = last + 1) {
+		last = i;
+		if (t->state[i] >= VMA_LEFT_OUT)
+			continue;
+		run_around(t, i, &first, &last, &start, &end);
+		if (!pms_untrack(t->uffd, start, end))
+			continue;
+		for (; first <= last; first++)
+			pms_untrack(t->uffd, t->maps.v[first].start, t->maps.v[first].end);
+	}
+}
+
 void tracker_end(struct tracker *t)
 {
 	/*
 	 * To close the userfaultfd undoes all of it at once. To unregister range
-	 * after range would split mappings, as to register would.
+	 * after range could split mappings, as to register could; so it is done
+	 * only if somebody else has it, too.
 	 */
+	if (t->uffd >= 0 && t->maps_fd >= 0 && target_child_with(t->pid, t->number))
+		untrack_all(t);
 	close_program(t);
 	close_fd(&t->pidfd);
 	maps_free(&t->maps);
-	maps_free(&t->refused_maps);
 	free(t->state);
 	free(t->vec);
 	t->state = NULL;

@@ -37,7 +37,8 @@ enum track_mode {
 enum vma_state {
 	VMA_OURS,
 	VMA_LEFT_OUT,		/* not what a process writes to */
-	VMA_REFUSED,		/* it could not be registered */
+	VMA_REFUSED,		/* it cannot be registered */
+	VMA_FAILED,		/* it could not be, this time */
 };
 
 /* What one look saw. */
@@ -48,14 +49,18 @@ struct look {
 	uint64_t rss_pages;	/* memory of the process, in and out of swap */
 	unsigned int calls;	/* ioctls */
 	bool fresh;		/* tracking began (again): nothing is known */
+	bool blind;		/* it could not look: nothing else counts */
 };
 
 struct tracker {
 	pid_t pid;
 	enum track_mode mode;
 	bool has_scan;		/* there is PAGEMAP_SCAN */
+	bool opened;		/* and not looked at since */
+	bool blind;		/* at the last look */
 	int pidfd;
 	int uffd;
+	int number;		/* that the process had it by */
 	int pagemap;
 	int maps_fd;
 	struct maps maps;	/* of the last look, VMA_TRACKED where so */
@@ -66,7 +71,6 @@ struct tracker {
 	struct maps refused_maps;
 	unsigned int refused;	/* mappings that should be tracked and are not */
 	int refusal;		/* the errno of the last of them */
-	unsigned int restarts;	/* programs that the process has executed since */
 };
 
 /*
@@ -81,7 +85,7 @@ int tracker_begin(struct tracker *t, pid_t pid, enum track_mode mode, char *why)
 int tracker_begin_any(struct tracker *t, pid_t pid, bool soft_dirty, char *why);
 /*
  * Look. 0; -ESRCH if the process has ended; another -errno, with the reason. What
- * it executes meanwhile is followed.
+ * it executes meanwhile is followed; if it cannot be for now, the look is blind.
  */
 int tracker_look(struct tracker *t, struct look *look, char *why);
 /* Undo all. */

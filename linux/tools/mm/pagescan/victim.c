@@ -19,40 +19,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/rseq.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
-#include <linux/userfaultfd.h>
 
-#ifndef PR_SET_SYSCALL_USER_DISPATCH
-#define PR_SET_SYSCALL_USER_DISPATCH	59
-#endif
+#include "victim.h"
 
-#define PAGE		4096
 #define TICK_MS		20
 
 static uint64_t deadline;
 
-static void __attribute__((noreturn)) wrong(const char *what)
+void wrong(const char *what)
 {
 	printf("wrong: %s (%s)\n", what, strerror(errno));
 	exit(1);
 }
 
-/* It was told to end; system calls fail for that. */
-static volatile sig_atomic_t told;
+volatile sig_atomic_t told;
 
 static void on_term(int signal)
 {
@@ -60,13 +52,13 @@ static void on_term(int signal)
 	told = 1;
 }
 
-static void need(bool ok, const char *what)
+void need(bool ok, const char *what)
 {
 	if (!ok && !told)
 		wrong(what);
 }
 
-static uint64_t now_ns(void)
+uint64_t now_ns(void)
 {
 	struct timespec ts;
 
@@ -74,18 +66,23 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-static bool more(void)
+bool more(void)
 {
 	return !told && now_ns() < deadline;
 }
 
-static void ready(const void *address)
+double seconds_left(void)
+{
+	return (deadline - now_ns()) / 1e9;
+}
+
+void ready(const void *address)
 {
 	printf("ready %lx\n", (unsigned long)(uintptr_t)address);
 	fflush(stdout);
 }
 
-static char *map(size_t pages)
+char *map(size_t pages)
 {
 	char *mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -95,8 +92,7 @@ static char *map(size_t pages)
 }
 
 #ifdef __x86_64__
-/* All registers keep what they have; true if they did. */
-static bool registers_keep(uint64_t rounds)
+bool registers_keep(uint64_t rounds)
 {
 	uint64_t bad = 0, seed = 0x123456789abcdefULL;
 
@@ -194,7 +190,7 @@ static void mode_rseq(void)
 	wrong("no restartable sequences for 32 bits");
 }
 
-static bool registers_keep(uint64_t rounds)
+bool registers_keep(uint64_t rounds)
 {
 	volatile uint64_t count = 0, i;
 
@@ -256,14 +252,25 @@ static void mode_sigwait(void)
 static void mode_receive(void)
 {
 	struct timeval tick = { .tv_usec = TICK_MS * 1000 };
+	static char much[PAGE];
+	struct iovec iov = { much, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	int pair[2];
-	char byte;
 
 	need(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair");
 	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof(tick));
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof(tick));
+	while (send(pair[0], much, sizeof(much), MSG_DONTWAIT) > 0)
+		;
 	ready(NULL);
-	while (more())
-		need(recv(pair[0], &byte, 1, 0) < 0 && errno == EAGAIN, "recv");
+	while (more()) {
+		need(recv(pair[0], much, 1, 0) < 0 && errno == EAGAIN, "recv");
+		need(read(pair[0], much, 1) < 0 && errno == EAGAIN, "read");
+		need(readv(pair[0], &iov, 1) < 0 && errno == EAGAIN, "readv");
+		need(write(pair[0], much, 1) < 0 && errno == EAGAIN, "write");
+		need(send(pair[0], much, 1, 0) < 0 && errno == EAGAIN, "send");
+		need(sendmsg(pair[0], &msg, 0) < 0 && errno == EAGAIN, "sendmsg");
+	}
 }
 
 static void mode_sleep(void)
@@ -366,6 +373,60 @@ static void mode_suspend(void)
 	pthread_join(sender, NULL);
 }
 
+/* Is the thread in the system call? Told by /proc/self/task/TID/syscall. */
+static bool is_within(pid_t tid, long call)
+{
+	char path[64], text[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	file = fopen(path, "r");
+	need(file, path);
+	if (!file || !fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+	return *text >= '0' && *text <= '9' && atol(text) == call;
+}
+
+static void *interrupt_wait(void *thread)
+{
+	const pid_t tid = getpid();
+	unsigned long before;
+
+	while (!enough) {
+		if (!is_within(tid, SYS_epoll_wait))
+			continue;
+		before = handled;
+		pthread_kill(*(pthread_t *)thread, SIGRTMIN);
+		while (handled == before && !enough)
+			usleep(10);
+	}
+	return NULL;
+}
+
+/* A signal that comes within epoll_wait() ends that. */
+static void mode_interrupt(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	pthread_t self = pthread_self(), sender;
+	int epoll = epoll_create1(0), ret;
+	struct epoll_event event;
+	unsigned long before;
+
+	sigaction(SIGRTMIN, &action, NULL);
+	ready(NULL);
+	pthread_create(&sender, NULL, interrupt_wait, &self);
+	while (more()) {
+		before = handled;
+		ret = epoll_wait(epoll, &event, 1, 3000);
+		need(ret < 0 && errno == EINTR, "epoll_wait waited on after a signal");
+		need(handled == before + 1, "epoll_wait ended without a signal");
+	}
+	enough = true;
+	pthread_join(sender, NULL);
+}
+
 /* Threads, each with memory of its own that it changes and checks. */
 static void *churn(void *number)
 {
@@ -442,7 +503,7 @@ static void mode_exec(void)
 	usleep(20000);
 	if (!more())
 		return;
-	snprintf(rest, sizeof(rest), "%.3f", (deadline - now_ns()) / 1e9);
+	snprintf(rest, sizeof(rest), "%.3f", seconds_left());
 	execl("/proc/self/exe", "victim", "exec", rest, NULL);
 	wrong("exec");
 }
@@ -463,85 +524,6 @@ static void mode_exact(void)
 	}
 }
 
-static void filter_calls(unsigned int action)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
-
-	need(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
-	need(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "seccomp");
-}
-
-static void mode_seccomp(void)
-{
-	filter_calls(SECCOMP_RET_KILL_PROCESS);
-	ready(NULL);
-	while (more())
-		need(registers_keep(100000), "a register changed");
-}
-
-/* All system calls but those of the C library's text come back as SIGSYS. */
-static void mode_dispatch(void)
-{
-	static volatile char selector;
-	sigset_t term;
-
-	/* To return from its handler is a system call. */
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	need(!prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, 0, 0, &selector), "dispatch");
-	ready(NULL);
-	while (more()) {
-		sigprocmask(SIG_BLOCK, &term, NULL);
-		selector = 1;
-		need(registers_keep(3000000), "a register changed");
-		selector = 0;
-		sigprocmask(SIG_UNBLOCK, &term, NULL);
-	}
-}
-
-/* Memory that a userfaultfd of its own has. */
-static void mode_taken(void)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int uffd = syscall(SYS_userfaultfd, 1);
-	char *mem = map(64);
-
-	memset(mem, 1, 64 * PAGE);
-	reg.range.start = (uintptr_t)mem;
-	reg.range.len = 64 * PAGE;
-	need(uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) && !ioctl(uffd, UFFDIO_REGISTER, &reg),
-	     "userfaultfd");
-	ready(mem);
-	while (more()) {
-		mem[PAGE]++;
-		usleep(1000);
-	}
-}
-
-/* A huge and nearly empty mapping; must not cost page tables. */
-static void mode_sparse(void)
-{
-	const size_t len = sizeof(void *) == 8 ? (size_t)256 << 30 : (size_t)1 << 30;
-	char *mem = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t at = 0;
-
-	need(mem != MAP_FAILED, "mmap");
-	ready(mem);
-	while (more()) {
-		at = (at + len / 256) % len;
-		mem[at]++;
-		usleep(1000);
-	}
-}
-
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -554,7 +536,12 @@ static const struct {
 	{ "exec", mode_exec },		{ "exact", mode_exact },
 	{ "seccomp", mode_seccomp },	{ "dispatch", mode_dispatch },
 	{ "taken", mode_taken },	{ "sparse", mode_sparse },
-	{ "rseq", mode_rseq },
+	{ "rseq", mode_rseq },		{ "interrupt", mode_interrupt },
+	{ "all_taken", mode_all_taken }, { "sigsys", mode_sigsys },
+	{ "wow", mode_wow },		{ "vfork", mode_vfork },
+	{ "thread_exec", mode_thread_exec }, { "then_exec", mode_then_exec },
+	{ "fork_thread", mode_fork_thread },
+	{ "trace", mode_trace },	{ "name", mode_name },
 };
 
 int main(int argc, char **argv)
