@@ -4,15 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "start.h"
 #include "stop.h"
 #include "target.h"
 #include "tracker.h"
@@ -35,7 +33,8 @@ static const char help[] =
 "\n"
 "With a COMMAND, the exit status is that of the command, or 128 and the number of\n"
 "the signal that ended it; 127 if there is no such command, 126 if it cannot be\n"
-"run; and pagescan's own if it could not be recorded.\n";
+"run; but pagescan's own if it could not be recorded. Ctrl-C ends the recording, and\n"
+"once more, the waiting for the command.\n";
 
 struct options {
 	const char *output;
@@ -47,6 +46,7 @@ struct options {
 /* A recording that is being made. */
 struct session {
 	const struct options *options;
+	bool held;		/* it waits for the first look */
 	struct tracker tracker;
 	struct look look;
 	struct recorder recorder;
@@ -237,6 +237,8 @@ static enum ending record_all(struct session *s, FILE *file)
 		record_look(s);
 		say("recording process %d (%s) by %s", (int)s->tracker.pid,
 		    target_name(s->tracker.pid), track_mode_name(s->tracker.mode));
+		if (s->held)
+			start_go(s->tracker.pid);
 		ending = record_on(s, file);
 	} else if (ret != -ESRCH) {
 		ending = END_ERROR;
@@ -247,9 +249,9 @@ static enum ending record_all(struct session *s, FILE *file)
 	return ending;
 }
 
-static int record(pid_t pid, const struct options *options)
+static int record(pid_t pid, bool held, const struct options *options)
 {
-	struct session s = { .options = options };
+	struct session s = { .options = options, .held = held };
 	enum ending ending;
 	FILE *file;
 	int ret;
@@ -275,59 +277,27 @@ static int record(pid_t pid, const struct options *options)
 	show_end(&s, ending);
 	maps_free(&s.maps);
 	look_free(&s.look);
+	if (ending == END_EXITED && !s.looks) {
+		complain("it ended before it was looked at");
+		return EXIT_TARGET;
+	}
 	return ending == END_ERROR ? EXIT_TROUBLE : EXIT_OK;
-}
-
-/* In the child: become the command. */
-static void become(char **argv, int failed)
-{
-	sigset_t none;
-	int error;
-
-	/* Where Yama lets only parents trace: the helper is not one, but ours. */
-	prctl(PR_SET_PTRACER, getppid());
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	execvp(argv[0], argv);
-	error = errno;
-	if (write(failed, &error, sizeof(error)) != sizeof(error))
-		_exit(EXIT_TROUBLE);
-	_exit(error == ENOENT ? 127 : 126);
-}
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return EXIT_TROUBLE;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static int record_command(char **argv, const struct options *options)
 {
-	int failed[2], error, ret, status;
-	pid_t pid;
+	int status = EXIT_TROUBLE, ret;
+	const pid_t pid = start_command(argv, &status);
 
-	if (pipe2(failed, O_CLOEXEC))
-		die(EXIT_TROUBLE, "pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		die(EXIT_TROUBLE, "fork: %s", strerror(errno));
 	if (!pid)
-		become(argv, failed[1]);
-	close(failed[1]);
-	/* The other end is closed by the exec, or says why there was none. */
-	if (read(failed[0], &error, sizeof(error)) == sizeof(error)) {
-		complain("%s: %s", argv[0], strerror(error));
-		return wait_for(pid);
-	}
-	close(failed[0]);
-	ret = record(pid, options);
-	status = wait_for(pid);
-	/* What has ended at once needs no recording to have run well. */
-	return ret && ret != EXIT_TARGET ? ret : status;
+		return status;
+	ret = record(pid, true, options);
+	/* Also if it was not recorded. */
+	start_go(pid);
+	if (target_status(pid, "VmSize", 10) >= 0)
+		say("waiting for process %d to end; Ctrl-C leaves it", (int)pid);
+	status = start_wait(pid);
+	return ret ? ret : status;
 }
 
 int command_record(int argc, char **argv)
@@ -341,5 +311,5 @@ int command_record(int argc, char **argv)
 	for (i = 1; i < argc && i < optind; i++)
 		if (i == optind - 1 && !strcmp(argv[i], "--") && optind < argc)
 			return record_command(argv + optind, &options);
-	return record(pid_argument("record", argc, argv), &options);
+	return record(pid_argument("record", argc, argv), false, &options);
 }

@@ -14,8 +14,7 @@ static sigset_t while_waiting;
 
 static void on_signal(int signal)
 {
-	(void)signal;
-	asked = 1;
+	asked = signal;
 }
 
 void stop_on_signals(void)
@@ -38,9 +37,14 @@ void stop_on_signals(void)
 		sigdelset(&while_waiting, signals[i]);
 }
 
-bool stop_asked(void)
+int stop_asked(void)
 {
 	return asked;
+}
+
+void stop_forget(void)
+{
+	asked = 0;
 }
 
 enum wake wait_until(uint64_t when, int pidfd, int key_fd)

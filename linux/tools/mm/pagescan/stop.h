@@ -3,12 +3,14 @@
 #ifndef PAGESCAN_STOP_H
 #define PAGESCAN_STOP_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* From here on SIGINT, SIGTERM, SIGHUP and SIGQUIT ask to stop. */
 void stop_on_signals(void);
-bool stop_asked(void);
+/* By the signal of this number; 0 if not. */
+int stop_asked(void);
+/* As if nobody had. */
+void stop_forget(void);
 
 enum wake { WAKE_TIME, WAKE_ENDED, WAKE_STOP, WAKE_KEY };
 

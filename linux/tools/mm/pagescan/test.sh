@@ -295,6 +295,29 @@ rc=0
 [ "$rc" -eq 127 ] && rc=0 || rc=1
 result "$rc" "a command that there is not" "$work/out"
 
+# It is held until it is looked at, so that none is too quick.
+rc=0
+tries=0
+while [ "$tries" -lt 10 ]; do
+	tries=$((tries + 1))
+	"$pagescan" record -o "$work/rec" -- true >"$work/out" 2>&1 || rc=1
+	grep -q ': 1 looks' "$work/out" || rc=1
+done
+result "$rc" "a command that ends at once is recorded" "$work/out"
+"$pagescan" record -o "$work/rec" -d 0.1 -- "$victim" exact 60 >"$work/out" 2>&1 &
+tool=$!
+tries=0
+until grep -q 'waiting for' "$work/out" || [ "$tries" -gt 300 ]; do
+	tries=$((tries + 1))
+	sleep 0.1
+done
+left=$(sed -n 's/.*waiting for process \([0-9]*\) .*/\1/p' "$work/out")
+kill -TERM "$tool"
+rc=0
+wait "$tool" || rc=$?
+[ "$rc" -eq 143 ] && kill "$left" && rc=0 || rc=1
+result "$rc" "the waiting for a command can be left" "$work/out"
+
 refused seccomp 'filtered (seccomp)' "a process that filters system calls is left alone"
 refused dispatch 'dispatched' "a process that dispatches system calls is left alone"
 if [ "$(uname -m)" = x86_64 ]; then
