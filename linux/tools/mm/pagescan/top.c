@@ -148,7 +148,10 @@ static uint64_t window_since(const struct top *top, unsigned int seconds)
 {
 	const uint64_t back = seconds * SECOND, half = top->interval_ns / 2;
 
-	return back > half ? top->look.when - back + half : top->look.when;
+	if (back <= half)
+		return top->look.when;
+	/* The clock begins when the machine is booted. */
+	return top->look.when > back - half ? top->look.when - (back - half) : 0;
 }
 
 static void make_row(struct top *top, const struct vma *vma, uint64_t passed)
