@@ -252,9 +252,13 @@ grep -q "$base\|in 60s" "$work/out" || rc=1
 result "$rc" "top shows a table" "$work/out"
 
 # kill -9 of the tool: the kernel undoes it all.
+rm -f "$work/rec"
 "$pagescan" record -q -i 0.01 -o "$work/rec" "$pid" 2>"$work/out" &
 tool=$!
-sleep 0.5
+until [ -s "$work/rec" ] || ! kill -0 "$tool" 2>/dev/null; do
+	sleep 0.1
+done
+sleep 0.2
 kill -9 "$tool"
 wait "$tool" 2>/dev/null || true
 untracked "nothing is tracked after the tool was killed"
