@@ -371,11 +371,11 @@ kill -9 "$pid"
 wait "$pid" 2>/dev/null || true
 result "$rc" "another thread executes a program" "$work/out"
 start "$victim" exec 60
-"$pagescan" record -q -i 0.005 -d $((seconds + 1)) -o "$work/rec" "$pid" >"$work/out" 2>&1 &
+"$pagescan" record -q -i 0.005 -d $((seconds + 2)) -o "$work/rec" "$pid" >"$work/out" 2>&1 &
 tool=$!
 sleep 0.5
 rc=0
-VICTIM_PID=$pid "$victim" trace 0.5 >/dev/null || rc=1
+VICTIM_PID=$pid "$victim" trace 1 >/dev/null || rc=1
 wait "$tool" || rc=1
 grep -q 'for now it cannot be tracked: process [0-9]* traces it' "$work/out" || rc=1
 kill -9 "$pid"

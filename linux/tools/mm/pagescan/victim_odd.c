@@ -337,7 +337,9 @@ void mode_trace(void)
 {
 	pid_t pid = atoi(getenv("VICTIM_PID"));
 
-	need(!ptrace(PTRACE_SEIZE, pid, NULL, NULL), "ptrace");
+	/* pagescan may have it just now. */
+	while (ptrace(PTRACE_SEIZE, pid, NULL, NULL))
+		need(more(), "ptrace");
 	ready(NULL);
 	while (more())
 		usleep(10000);
