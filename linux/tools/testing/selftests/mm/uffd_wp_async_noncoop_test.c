@@ -244,7 +244,7 @@ TEST_F(noncoop, unmapped_and_mapped_again)
 	ASSERT_STREQ("", pages_armed(self->range));
 }
 
-static long meminfo(const char *what)
+static long kb_of(const char *what)
 {
 	char line[128], name[64];
 	long kb, found = -1;
@@ -269,13 +269,13 @@ static long limit_memory(struct memory *settings)
 {
 	char kb[32];
 
-	snprintf(kb, sizeof(kb), "%ld", meminfo("Committed_AS") + (256L << 10));
+	snprintf(kb, sizeof(kb), "%ld", kb_of("Committed_AS") + (256L << 10));
 	/* Each of the two sets the other to 0: this is only to be put back. */
 	if (memory_set(settings, "/proc/sys/vm/overcommit_ratio", "49") ||
 	    memory_set(settings, "/proc/sys/vm/overcommit_kbytes", kb) ||
 	    memory_set(settings, "/proc/sys/vm/overcommit_memory", "2"))
 		return -1;
-	return (meminfo("CommitLimit") - meminfo("Committed_AS")) << 10;
+	return (kb_of("CommitLimit") - kb_of("Committed_AS")) << 10;
 }
 
 /* A fork that fails for want of memory, above what is tracked; its errno. */
