@@ -127,7 +127,7 @@ bench: $(if $(NATIVE),,kernel mainline) ## our kernel, mainline's, and the older
 	scripts/bench $(if $(NATIVE),native)
 
 bench-picture: bench ## the same, and the picture into docs/
-	cp build/bench.svg docs/bench.svg
+	sed '1a <!-- SPDX-License-Identifier: GPL-2.0 -->' build/bench.svg >docs/bench.svg
 
 mainline: ## build build/bzImage-6.12 of Debian's linux-source-6.12, to measure against
 	scripts/deps tree kernel ccache
@@ -151,4 +151,4 @@ help: ## this list
 .SILENT:
 .PHONY: demo pagescan test-pagescan test test-quick test-arm64 test-base test-criu tree refresh \
 	series check commits kernel shell selftests test-kernel soak stress examples test-native kunit \
-	kcsan fuzz coverage bench bench-picture mainline clean distclean help
+	kcsan fuzz bench bench-picture mainline clean distclean help
